@@ -6,13 +6,11 @@
 
 #include "base/alloc.h"
 #include "nq/context.h"
-#include "par/par.h"
+#include "par/env.h"
 
 struct nq_ctx {
-    nqi_allocator allocator;
-    nqi_runner runner;
+    nqi_env env;
     nqi_pool *pool;         /* NULL unless n_threads > 1 */
-    uint64_t cpu;           /* NQ_CPU_* that may be used */
     nq_ctx_options options; /* limits and hooks, defaults filled in */
 };
 
