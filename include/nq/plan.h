@@ -1,0 +1,219 @@
+/*
+ * The plan: several tensors go in, a goal is stated, one .nq file comes out.
+ *
+ *     nq_plan *plan;
+ *     nq_plan_options options;
+ *     nq_plan_options_init(&options);
+ *     options.target = NQ_TARGET_STEP;
+ *     options.target_value = 0.01;
+ *     nq_plan_create(&plan, ctx, &options);
+ *     for (...)
+ *         nq_plan_add(plan, &tensor[i], &importance[i], NULL);
+ *     nq_plan_solve(plan);          reads the weights and decides everything
+ *     nq_plan_write(plan, &sink);   quantizes, codes, and streams the file out
+ *     nq_plan_destroy(plan);
+ *
+ * The same tensors, importance and options give the same bytes on any machine, with any number of
+ * workers. Thread rule: one call at a time per plan.
+ */
+#ifndef NQ_PLAN_H
+#define NQ_PLAN_H
+
+#include "codec.h"
+#include "container.h"
+#include "context.h"
+#include "distortion.h"
+#include "export.h"
+#include "status.h"
+#include "types.h"
+
+NQ_BEGIN_DECLS
+
+typedef struct nq_plan nq_plan;
+
+/* How levels are found. The values are part of the file format. */
+enum {
+    NQ_METHOD_UNIFORM = 0, /* cells of one width around zero (section 4.1 of the paper) */
+    NQ_METHOD_KMEANS = 1,  /* (importance-weighted) k-means (section 3) */
+    NQ_METHOD_ECSQ = 2     /* entropy-constrained scalar quantization (section 4.2) */
+};
+
+/* Who shares a codebook. */
+enum {
+    NQ_SCOPE_MODEL = 0, /* all quantized tensors: "all layers together", as in the paper */
+    NQ_SCOPE_TENSOR = 1,
+    NQ_SCOPE_CHANNEL = 2 /* each index of one axis */
+};
+
+/* Which value stands for the weights of a cell. The values are part of the file format. */
+enum {
+    NQ_LEVEL_WEIGHTED = 0, /* their importance-weighted mean; the mean without importance */
+    NQ_LEVEL_MEAN = 1,
+    NQ_LEVEL_GRID = 2 /* the cell's middle: an integer times the step */
+};
+
+/* What target_value means. */
+enum {
+    NQ_TARGET_NONE = 0,   /* not set: nq_plan_solve returns NQ_E_ARG */
+    NQ_TARGET_STEP = 1,   /* width of a cell, > 0 (uniform) */
+    NQ_TARGET_LEVELS = 2, /* at most so many levels in each codebook, 1..NQ_MAX_LEVELS */
+    NQ_TARGET_LAMBDA = 3, /* price of a bit in units of distortion, >= 0 */
+    NQ_TARGET_BITS_PER_WEIGHT = 4, /* of the whole file over all floating elements */
+    NQ_TARGET_RATIO = 5,           /* original bytes over bytes of the file */
+    NQ_TARGET_FILE_BYTES = 6,
+    NQ_TARGET_SQNR_DB = 7
+};
+
+/* Averaging of importance before it is floored and raised to its power. */
+enum { NQ_IMPORTANCE_EACH = 0, NQ_IMPORTANCE_TENSOR_MEAN = 1, NQ_IMPORTANCE_CHANNEL_MEAN = 2 };
+
+/* "As the plan's options say", in nq_plan_tensor_options. */
+#define NQ_INHERIT UINT32_MAX
+
+typedef struct nq_plan_options {
+    uint32_t struct_size;
+    uint32_t method;           /* NQ_METHOD_*; default uniform */
+    uint32_t target;           /* NQ_TARGET_*; no default */
+    uint32_t scope;            /* NQ_SCOPE_*; default model */
+    uint32_t channel_axis;     /* of NQ_SCOPE_CHANNEL and NQ_IMPORTANCE_CHANNEL_MEAN; default 0 */
+    uint32_t level_rule;       /* NQ_LEVEL_*; default weighted */
+    uint32_t codec;            /* NQ_CODEC_*; default NQ_CODEC_AUTO */
+    uint32_t max_code_length;  /* Huffman: longest codeword in bits; 0: the codec's default */
+    uint32_t block_log2;       /* elements of a block, 2^10..2^24; 0: NQ_BLOCK_LOG2_DEFAULT */
+    uint32_t importance_mean;  /* NQ_IMPORTANCE_*; default each element its own */
+    uint64_t min_elements;     /* smaller tensors are stored as they are; default 1024 */
+    uint64_t original_bytes;   /* size of the source, kept in the file; 0: the tensors' bytes */
+    double target_value;
+    double importance_power;   /* P in max(h, F mean h)^P; default 1 */
+    double importance_floor;   /* F; default 0.001; the mean is over the codebook's scope */
+} nq_plan_options;
+
+NQ_API void nq_plan_options_init_sized(nq_plan_options *options,
+                                       uint32_t struct_size) NQ_NOEXCEPT;
+#define nq_plan_options_init(o) nq_plan_options_init_sized((o), (uint32_t)sizeof(nq_plan_options))
+
+/* What one tensor does differently. A tensor with a target of its own has a codebook of its own. */
+enum { NQ_KEEP_AUTO = 0, NQ_KEEP_ALWAYS = 1, NQ_KEEP_NEVER = 2 };
+
+typedef struct nq_plan_tensor_options {
+    uint32_t struct_size;
+    uint32_t keep;       /* NQ_KEEP_*: by type and size; store as it is; quantize however small */
+    uint32_t method;     /* NQ_METHOD_* or NQ_INHERIT */
+    uint32_t target;     /* NQ_TARGET_STEP, _LEVELS, _LAMBDA or NQ_INHERIT */
+    uint32_t scope;      /* NQ_SCOPE_* or NQ_INHERIT */
+    uint32_t level_rule; /* NQ_LEVEL_* or NQ_INHERIT */
+    uint32_t codec;      /* NQ_CODEC_* or NQ_INHERIT */
+    uint32_t channel_axis; /* or NQ_INHERIT */
+    double target_value;
+} nq_plan_tensor_options;
+
+NQ_API void nq_plan_tensor_options_init_sized(nq_plan_tensor_options *options,
+                                              uint32_t struct_size) NQ_NOEXCEPT;
+#define nq_plan_tensor_options_init(o)                                                             \
+    nq_plan_tensor_options_init_sized((o), (uint32_t)sizeof(nq_plan_tensor_options))
+
+/*
+ * Makes an empty plan. The context is borrowed until nq_plan_destroy, the options are copied.
+ * Returns NQ_OK; NQ_E_ARG for values out of their range; NQ_E_ABI; NQ_E_NOMEM; NQ_E_UNSUPPORTED
+ * for a method, scope, codec or target that this version does not have. *out is NULL on failure.
+ * Since 0.1.
+ */
+NQ_API NQ_NODISCARD nq_status nq_plan_create(nq_plan **out, const nq_ctx *ctx,
+                                             const nq_plan_options *options) NQ_NOEXCEPT;
+NQ_API void nq_plan_destroy(nq_plan *plan) NQ_NOEXCEPT;
+
+/*
+ * Adds a tensor; the file keeps the order. Descriptions and names are copied; the data of both
+ * tensors are borrowed until the plan is written or destroyed, and must not change. Tensors of a
+ * type other than F32, F16 and BF16, those with fewer than min_elements elements, and those kept by
+ * their options are stored as they are and not looked into.
+ *
+ * importance (may be NULL): the diagonal of the loss's Hessian or a stand-in, F32, F16, BF16 or F64,
+ * of a shape that broadcasts to the tensor's as in numpy. Either all tensors that share a codebook
+ * have importance or none has. tensor_options may be NULL.
+ *
+ * Returns NQ_OK; NQ_E_ARG (rank, type or shape; a name given twice; added after solving);
+ * NQ_E_LIMIT; NQ_E_ABI; NQ_E_NOMEM; NQ_E_UNSUPPORTED. The plan is unchanged after a failure.
+ * Since 0.1.
+ */
+NQ_API NQ_NODISCARD nq_status nq_plan_add(nq_plan *plan, const nq_tensor *tensor,
+                                          const nq_tensor *importance,
+                                          const nq_plan_tensor_options *tensor_options) NQ_NOEXCEPT;
+
+/*
+ * Adds a pair of the source's metadata, carried over as it is. Since 0.1.
+ */
+NQ_API NQ_NODISCARD nq_status nq_plan_add_metadata(nq_plan *plan, const char *key, size_t key_bytes,
+                                                   const char *value,
+                                                   size_t value_bytes) NQ_NOEXCEPT;
+
+/*
+ * Reads weights and importance, and finds levels, codes and tables for the target.
+ * Returns NQ_OK; NQ_E_ARG (no target, or importance for some tensors of a codebook only);
+ * NQ_E_NUMERIC (NaN or infinite weights; NaN, infinite or negative importance: nq_plan_diag names
+ * tensor and element); NQ_E_LIMIT (more than NQ_MAX_LEVELS levels: the record's `value` is a step
+ * that works); NQ_E_NOMEM; NQ_E_CANCELLED; NQ_E_STATE when already solved. Since 0.1.
+ */
+NQ_API NQ_NODISCARD nq_status nq_plan_solve(nq_plan *plan) NQ_NOEXCEPT;
+
+/*
+ * Quantizes and codes the tensors and writes the file through the sink; solves first if that has
+ * not been done. A NULL sink writes nowhere but does everything else: for the exact size and
+ * distortion without a file. May be called again.
+ * Returns what nq_plan_solve does, and what the sink's hook returned. Since 0.1.
+ */
+NQ_API NQ_NODISCARD nq_status nq_plan_write(nq_plan *plan, const nq_sink *sink) NQ_NOEXCEPT;
+
+/* Over all tensors. Sizes and distortion are known after nq_plan_write. */
+typedef struct nq_plan_report {
+    uint32_t struct_size;
+    uint32_t n_tensors;
+    uint32_t n_codebooks;
+    uint32_t n_tables;
+    uint64_t n_elements;           /* of F32, F16 and BF16 tensors, kept ones included */
+    uint64_t n_quantized_elements;
+    uint64_t original_bytes;
+    uint64_t compressed_bytes;     /* of the whole file */
+    double ratio;                  /* original over compressed bytes */
+    double bits_per_weight;        /* 8 compressed_bytes / n_elements */
+    double mse;                    /* these four over all floating elements, after rounding to */
+    double sqnr_db;                /* each tensor's own type */
+    double max_abs_error;
+    double weighted_distortion;    /* sum of h (w - v)^2 with h as given, before shaping */
+} nq_plan_report;
+
+typedef struct nq_plan_tensor_report {
+    uint32_t struct_size;
+    uint32_t is_quantized;
+    uint32_t method;               /* NQ_METHOD_* */
+    uint32_t codec;                /* NQ_CODEC_* that was chosen */
+    uint32_t n_levels;             /* of the tensor's codebook */
+    uint32_t codebook;             /* its number in the file */
+    uint32_t ignores_importance;   /* 1: all of it was zero in the scope, taken as none */
+    uint32_t level_rule;
+    uint64_t n_elements;
+    uint64_t bytes;                /* of the tensor's payload */
+    double step;                   /* 0 where there is none */
+    double bits_per_weight;        /* 8 bytes / n_elements */
+    double entropy_bits;           /* order-0 entropy of the tensor's indices, bits an element */
+    double mse;
+    double sqnr_db;
+    double max_abs_error;
+    double weighted_distortion;
+} nq_plan_tensor_report;
+
+/*
+ * Fill the caller's record (struct_size set by the caller). NQ_E_STATE before nq_plan_solve;
+ * NQ_E_ARG; NQ_E_ABI. Since 0.1.
+ */
+NQ_API NQ_NODISCARD nq_status nq_plan_get_report(const nq_plan *plan,
+                                                 nq_plan_report *report) NQ_NOEXCEPT;
+NQ_API NQ_NODISCARD nq_status nq_plan_get_tensor_report(const nq_plan *plan, uint64_t tensor,
+                                                        nq_plan_tensor_report *report) NQ_NOEXCEPT;
+
+/* Where and why the last call on this plan failed. Since 0.1. */
+NQ_API NQ_NODISCARD nq_status nq_plan_diag(const nq_plan *plan, nq_diag *diag) NQ_NOEXCEPT;
+
+NQ_END_DECLS
+
+#endif
