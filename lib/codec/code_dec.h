@@ -21,7 +21,8 @@ typedef struct nqi_block nqi_block;
 #define NQI_CODE_SMALL 1u
 
 /* Bytes for nqi_code_init and for one nqi_block; validates the table's description only as far as
- * the sizes need. n_levels is 1..NQ_MAX_LEVELS. */
+ * the sizes need. n_levels is 1..NQ_MAX_LEVELS. With `table` NULL and table_bytes not 0, the table
+ * lies where it cannot be looked at yet: enough for any table of so many bytes. */
 nq_status nqi_code_size(size_t *code_bytes, size_t *block_state_bytes, uint32_t codec,
                         uint32_t n_levels, const uint8_t *table, size_t table_bytes,
                         uint32_t flags);
