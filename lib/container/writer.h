@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/common.h"
+#include "container/format.h"
 #include "nq/container.h"
 
 typedef struct nqi_writer nqi_writer;
@@ -68,8 +69,6 @@ typedef struct nqi_tensor_desc {
     uint64_t max_block_bytes; /* sum over all blocks at most, for the width of sizes; 0 for stored */
 } nqi_tensor_desc;
 
-#define NQI_BLOCK_LOG2_MIN 6u
-#define NQI_BLOCK_LOG2_MAX 24u
 #define NQI_BLOCK_LOG2_STORED 18u /* the usual choice for stored tensors */
 
 /* Copied, names included; tensors are numbered in the order of the calls. Names are not compared.

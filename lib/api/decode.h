@@ -1,0 +1,78 @@
+/*
+ * A decoder's inside, for the files of the api floor that make decoders and use many of them. Part
+ * of the decoder.
+ */
+#ifndef NQI_API_DECODE_H
+#define NQI_API_DECODE_H
+
+#include "codec/code_dec.h"
+#include "container/reader.h"
+#include "nq/decode.h"
+
+/* Where a block lies in the file, and its checksum. */
+typedef struct nqi_extent {
+    uint64_t offset;
+    size_t n_bytes;
+    uint32_t crc;
+} nqi_extent;
+
+struct nq_decoder {
+    const nq_reader *reader;
+    nqi_tensor_record tensor;
+    uint64_t number; /* of the tensor */
+    uint64_t n_units;
+    uint64_t n_blocks;
+    uint64_t directory_bytes;
+    uint32_t flags;
+    uint32_t n_levels;
+
+    /* Memory behind this struct. */
+    float *levels;
+    uint16_t *narrow; /* the levels as narrow_dtype */
+    uint16_t *piece;  /* indices of the piece that was decoded last */
+    uint8_t *buffer;  /* a block's bytes, where the source is a callback */
+    size_t buffer_bytes;
+    void *block_memory;
+    nqi_code *code;
+    uint32_t narrow_dtype; /* NQ_NO_ID: none yet */
+
+    /* The open block. */
+    uint32_t piece_begin; /* elements of the block before the piece, and up to its end */
+    uint32_t piece_end;
+    uint32_t block_elems;
+    uint64_t open_block; /* NQ_NONE */
+    const uint8_t *bytes;
+    uint64_t bytes_offset; /* in the file */
+    nqi_block *block;
+
+    nq_diag diag;
+    void *owner; /* of nq_decoder_create: what to free */
+};
+
+/* Checks the arguments that all ways to make a decoder share, and fills the options in. */
+nq_status nqi_decoder_check_making(nq_decoder_options *full, const void *out,
+                                   const nq_reader *reader, uint64_t tensor,
+                                   const nq_decoder_options *options, nq_diag *diag);
+
+/* nq_decoder_size and nq_decoder_init with checked arguments and a full-size diag. */
+nq_status nqi_decoder_bytes(size_t *n_bytes, const nq_reader *reader, uint64_t tensor,
+                            const nq_decoder_options *options, nq_diag *diag);
+nq_status nqi_decoder_build(nq_decoder **out, void *memory, size_t memory_bytes,
+                            const nq_reader *reader, uint64_t tensor,
+                            const nq_decoder_options *options, nq_diag *diag);
+
+/* Whether a tensor can be read as dtype from such a place on; NQ_E_ARG. */
+nq_status nqi_decoder_check_range(const nq_decoder *decoder, uint32_t dtype, uint64_t first,
+                                  uint64_t count);
+
+/* nq_decoder_read with checked arguments. */
+nq_status nqi_decoder_read(nq_decoder *decoder, uint32_t dtype, uint64_t first, uint64_t count,
+                           uint8_t *out);
+
+/* Checks a block: its checksum, whatever the flags, and that it decodes to its end. */
+nq_status nqi_decoder_check_block(nq_decoder *decoder, uint64_t block);
+
+/* Number of the first element that has bits in a block. */
+uint64_t nqi_decoder_first_element(const nq_decoder *decoder, uint64_t block);
+
+#endif
