@@ -53,10 +53,14 @@ typedef int32_t (*nq_progress_fn)(void *user, uint32_t stage, uint64_t done, uin
 #define NQ_CPU_ARM_CRC (UINT64_C(1) << 17)
 #define NQ_CPU_ALL UINT64_MAX
 
+#define NQ_MAX_THREADS 1024
+
+/* A limit of 0 is taken as its default. */
 typedef struct nq_ctx_options {
     uint32_t struct_size;
     uint32_t max_workers; /* of the parallel hook; 0 without one */
-    uint32_t n_threads;   /* >1: the library's own pool of so many threads, if no hook is set */
+    uint32_t n_threads;   /* >1: the library's own pool of so many threads, if no hook is set;
+                             at most NQ_MAX_THREADS */
     uint32_t max_tensors;      /* in a plan or file; default 2^20 */
     uint32_t max_levels;       /* of a codebook; default and at most NQ_MAX_LEVELS */
     uint32_t max_name_bytes;   /* default 4096 */

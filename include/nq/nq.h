@@ -1,0 +1,18 @@
+/*
+ * All of libnq. Each header may also be included alone.
+ */
+#ifndef NQ_NQ_H
+#define NQ_NQ_H
+
+#include "codec.h"
+#include "container.h"
+#include "context.h"
+#include "decode.h"
+#include "distortion.h"
+#include "export.h"
+#include "plan.h"
+#include "status.h"
+#include "types.h"
+#include "version.h"
+
+#endif
