@@ -23,8 +23,8 @@ NQI_TARGET("xsave") static uint64_t saved_registers(void)
 }
 
 typedef struct leaves {
-    uint32_t ecx1;     /* leaf 1 */
-    uint32_t ebx7;     /* leaf 7, subleaf 0 */
+    uint32_t ecx1; /* leaf 1 */
+    uint32_t ebx7; /* leaf 7, subleaf 0 */
     uint32_t ecx7;
     uint32_t ecx_ext1; /* leaf 0x80000001 */
     uint64_t xcr0;
