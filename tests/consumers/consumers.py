@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Programs outside the tree, built against the installed library and run.
+
+usage: consumers.py BUILD_ROOT MESON CC CXX NM
+
+Installs the build into a folder of its own, then builds consumer.c, consumer.cpp and decoder_only.c
+through pkg-config (shared; static; decoder alone) and through CMake, the latter from a prefix that
+was moved after installing. Prints TAP.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1"]
+
+
+class Failed(Exception):
+    pass
+
+
+def run(*command, env=None):
+    result = subprocess.run(command, env=env, text=True, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if result.returncode != 0:
+        raise Failed(f"{shlex.join(command)}: exit {result.returncode}\n{result.stdout}")
+    return result.stdout
+
+
+def find(prefix, name):
+    for folder, _, names in os.walk(prefix):
+        if name in names:
+            return folder
+    raise Failed(f"{name} was not installed")
+
+
+def flags(prefix, package, *options):
+    """What pkg-config says, for a prefix that is not where it was configured to be."""
+    env = {**os.environ, "PKG_CONFIG_PATH": find(prefix, package + ".pc")}
+    return shlex.split(run("pkg-config", f"--define-variable=prefix={prefix}", "--cflags", "--libs",
+                           *options, package, env=env))
+
+
+class Consumers:
+    def __init__(self, build, meson, cc, cxx, nm, folder):
+        self.build, self.meson, self.folder, self.nm = build, meson, folder, nm
+        self.cc, self.cxx = shlex.split(cc), shlex.split(cxx)
+        self.file = os.path.join(folder, "consumer.nq")
+        self.prefix = self.install()
+
+    def install(self):
+        run(self.meson, "install", "-C", self.build, "--no-rebuild", "--quiet", "--destdir",
+            os.path.join(self.folder, "installed"))
+        include = find(os.path.join(self.folder, "installed"), "nq.h")
+        return os.path.dirname(os.path.dirname(include))
+
+    def compiled(self, compiler, source, arguments, name):
+        program = os.path.join(self.folder, name)
+        standard = "-std=c++17" if source.endswith(".cpp") else "-std=c11"
+        run(*compiler, standard, *WARNINGS, os.path.join(HERE, source), "-o", program, *arguments,
+            "-lm", "-pthread")
+        return program
+
+    def shared(self, prefix):
+        return [*flags(prefix, "nq"), "-Wl,-rpath," + find(prefix, "libnq.so")]
+
+    def c_shared(self):
+        run(self.compiled(self.cc, "consumer.c", self.shared(self.prefix), "c_shared"), self.file)
+
+    def cpp_shared(self):
+        run(self.compiled(self.cxx, "consumer.cpp", self.shared(self.prefix), "cpp_shared"))
+
+    def static_prefix(self):
+        """The installation of somebody who wants no shared libraries."""
+        prefix = os.path.join(self.folder, "static")
+        if not os.path.exists(prefix):
+            shutil.copytree(self.prefix, prefix, symlinks=True)
+            folder = find(prefix, "libnq.a")
+            for name in os.listdir(folder):
+                if name.startswith("libnq.so"):
+                    os.remove(os.path.join(folder, name))
+        return prefix
+
+    def c_static(self):
+        arguments = flags(self.static_prefix(), "nq", "--static")
+        run(self.compiled(self.cc, "consumer.c", arguments, "c_static"), self.file)
+
+    def cpp_static(self):
+        arguments = flags(self.static_prefix(), "nq", "--static")
+        run(self.compiled(self.cxx, "consumer.cpp", arguments, "cpp_static"))
+
+    def decoder_only(self):
+        arguments = flags(self.prefix, "nqdec")
+        program = self.compiled(self.cc, "decoder_only.c", arguments, "decoder_only")
+        run(program, self.file)
+        symbols = run(self.nm, program)
+        for name in ("nq_plan_create", "nq_encoder_create", "nq_ctx_create", "nqi_alloc"):
+            if name in symbols:
+                raise Failed(f"the decoder brings {name}")
+
+    def cmake(self):
+        if not shutil.which("cmake"):
+            return "cmake is not installed"
+        moved = os.path.join(self.folder, "moved here", "prefix")
+        shutil.copytree(self.prefix, moved, symlinks=True)
+        build = os.path.join(self.folder, "cmake")
+        run("cmake", "-S", os.path.join(HERE, "cmake"), "-B", build, f"-DCMAKE_PREFIX_PATH={moved}",
+            f"-DCMAKE_C_COMPILER={self.cc[-1]}", f"-DCMAKE_CXX_COMPILER={self.cxx[-1]}")
+        run("cmake", "--build", build)
+        run(os.path.join(build, "consumer"), self.file)
+        run(os.path.join(build, "consumer_cpp"))
+        run(os.path.join(build, "decoder_only"), self.file)
+        return None
+
+    def soname(self):
+        library = os.path.join(find(self.prefix, "libnq.so"), "libnq.so")
+        if "libnq.so.0]" not in run("readelf", "-d", library):
+            raise Failed("the soname is not libnq.so.0")
+
+
+def main():
+    names = ["soname", "c_shared", "cpp_shared", "c_static", "cpp_static", "decoder_only", "cmake"]
+    print(f"1..{len(names)}")
+    good = True
+    with tempfile.TemporaryDirectory(prefix="nq-consumers-") as folder:
+        consumers = Consumers(*sys.argv[1:6], folder)
+        for number, name in enumerate(names, 1):
+            try:
+                skipped = getattr(consumers, name)()
+                print(f"ok {number} - {name}" + (f" # SKIP {skipped}" if skipped else ""))
+            except Failed as failure:
+                good = False
+                print(f"not ok {number} - {name}")
+                print("".join(f"# {line}\n" for line in str(failure).splitlines()), end="")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
