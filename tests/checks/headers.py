@@ -14,6 +14,7 @@ import sys
 
 COMPILERS = [("gcc", "c", "-std=c11"), ("clang", "c", "-std=c11"), ("g++", "c++", "-std=c++17"),
              ("clang++", "c++", "-std=c++17")]
+FALLBACK = [("cc", "c", "-std=c11")]
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wundef", "-Werror"]
 
 
@@ -32,9 +33,7 @@ def main():
     include = os.path.join(sys.argv[1], "include")
     headers = sorted(os.path.basename(p) for p in glob.glob(os.path.join(include, "nq", "*.h")))
     found = [c for c in COMPILERS if shutil.which(c[0])]
-    if not found:
-        print("no compiler found")
-        return 77
+    found = found or FALLBACK
     good = True
     for compiler in found:
         for header in headers:
