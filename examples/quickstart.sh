@@ -21,10 +21,12 @@ weights=examples/lenet/lenet5.safetensors
 out=$build/lenet5.nq
 decoded=$build/lenet5-decoded.safetensors
 
-echo "Building (the log is $build.log)"
+log=$build/log.txt
+mkdir -p $build
+echo "Building (the log is $log)"
 { [ -e $build/build.ninja ] || meson setup $build -Dtests=disabled -Ddefault_library=static; } \
-    >$build.log 2>&1 && ninja -C $build >>$build.log 2>&1 </dev/null || {
-    cat $build.log >&2
+    >$log 2>&1 && ninja -C $build >>$log 2>&1 </dev/null || {
+    cat $log >&2
     exit 1
 }
 nq=$build/examples/nq/nq

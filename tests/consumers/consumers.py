@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Programs outside the tree, built against the installed library and run.
 
-usage: consumers.py BUILD_ROOT MESON CC CXX NM
+usage: consumers.py SOURCE_ROOT BUILD_ROOT MESON CC CXX NM DECODER_SOURCE...
 
 Installs the build into a folder of its own, then builds consumer.c, consumer.cpp and decoder_only.c
 through pkg-config (shared; static; decoder alone) and through CMake, the latter from a prefix that
-was moved after installing. Prints TAP.
+was moved after installing; without an installation, the decoder's sources with nothing but a
+compiler, a program without a C library, and a meson project with libnq inside. Prints TAP.
 """
 
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -21,6 +23,11 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1"]
 
 class Failed(Exception):
     pass
+
+
+def demand(condition, message):
+    if not condition:
+        raise Failed(message)
 
 
 def run(*command, env=None):
@@ -46,9 +53,10 @@ def flags(prefix, package, *options):
 
 
 class Consumers:
-    def __init__(self, build, meson, cc, cxx, nm, folder):
-        self.build, self.meson, self.folder, self.nm = build, meson, folder, nm
+    def __init__(self, folder, source, build, meson, cc, cxx, nm, *decoder_sources):
+        self.folder, self.source, self.build, self.meson, self.nm = folder, source, build, meson, nm
         self.cc, self.cxx = shlex.split(cc), shlex.split(cxx)
+        self.decoder_sources = decoder_sources
         self.file = os.path.join(folder, "consumer.nq")
         self.prefix = self.install()
 
@@ -96,11 +104,47 @@ class Consumers:
     def decoder_only(self):
         arguments = flags(self.prefix, "nqdec")
         program = self.compiled(self.cc, "decoder_only.c", arguments, "decoder_only")
-        run(program, self.file)
+        self.decoder_output = run(program, self.file)
         symbols = run(self.nm, program)
         for name in ("nq_plan_create", "nq_encoder_create", "nq_ctx_create", "nqi_alloc"):
             if name in symbols:
                 raise Failed(f"the decoder brings {name}")
+
+    def plain_cc(self):
+        """The decoder's sources in somebody's own build, without any of the project's flags."""
+        include = ["-I", os.path.join(self.source, "include"), "-I", os.path.join(self.source, "lib")]
+        program = self.compiled(self.cc, "decoder_only.c", [*include, *self.decoder_sources], "plain")
+        demand(run(program, self.file) == self.decoder_output, "another sum than through pkg-config")
+
+    def freestanding(self):
+        if platform.machine() != "x86_64":
+            return "the program's start is written for x86-64"
+        with open(self.file, "rb") as f:
+            numbers = ",".join(str(byte) for byte in f.read())
+        with open(os.path.join(self.folder, "file.h"), "w", encoding="ascii") as f:
+            f.write(f"static const unsigned char file_bytes[] = {{{numbers}}};\n")
+            f.write(f"#define EXPECTED_SUM {self.decoder_output.split()[-1]}\n")
+        program = os.path.join(self.folder, "freestanding")
+        run(*self.cc, "-std=c11", *WARNINGS, "-ffreestanding", "-fno-builtin", "-fno-stack-protector",
+            "-nostdlib", "-static", "-I", self.folder, os.path.join(HERE, "freestanding.c"), "-o",
+            program, *flags(self.prefix, "nqdec"))
+        run(program)
+        return None
+
+    def subproject(self):
+        host = os.path.join(self.folder, "host")
+        inside = os.path.join(host, "subprojects", "libnq")
+        shutil.copytree(os.path.join(HERE, "subproject"), host)
+        shutil.copy(os.path.join(HERE, "consumer.c"), host)
+        for name in ("lib", "include", "pkgconfig"):
+            shutil.copytree(os.path.join(self.source, name), os.path.join(inside, name))
+        for name in ("meson.build", "meson_options.txt"):
+            shutil.copy(os.path.join(self.source, name), inside)
+        build = os.path.join(host, "build")
+        env = {**os.environ, "CC": shlex.join(self.cc)}
+        run(self.meson, "setup", build, host, "--werror", "--wrap-mode=nodownload", env=env)
+        run(self.meson, "compile", "-C", build)
+        run(os.path.join(build, "consumer"), self.file)
 
     def cmake(self):
         if not shutil.which("cmake"):
@@ -123,11 +167,12 @@ class Consumers:
 
 
 def main():
-    names = ["soname", "c_shared", "cpp_shared", "c_static", "cpp_static", "decoder_only", "cmake"]
+    names = ["soname", "c_shared", "cpp_shared", "c_static", "cpp_static", "decoder_only", "plain_cc",
+             "freestanding", "cmake", "subproject"]
     print(f"1..{len(names)}")
     good = True
     with tempfile.TemporaryDirectory(prefix="nq-consumers-") as folder:
-        consumers = Consumers(*sys.argv[1:6], folder)
+        consumers = Consumers(folder, *sys.argv[1:])
         for number, name in enumerate(names, 1):
             try:
                 skipped = getattr(consumers, name)()

@@ -53,6 +53,9 @@ int main(int argc, char **argv)
     for (int i = 0; i < N_WEIGHTS; i++)
         if (!(fabs(sin(0.1 * i) * (double)(i % 7) - (double)decoded[i]) <= STEP))
             return 1;
-    printf("%d weights decoded with %zu bytes of tables\n", N_WEIGHTS, n_bytes);
+    double sum = 0;
+    for (int i = 0; i < N_WEIGHTS; i++)
+        sum += (double)decoded[i];
+    printf("%d weights decoded with %zu bytes of tables: sum %a\n", N_WEIGHTS, n_bytes, sum);
     return 0;
 }
