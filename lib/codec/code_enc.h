@@ -11,9 +11,15 @@
 /* Immutable after creation, so that threads may share it. */
 typedef struct nq_encoder nqi_encoder;
 
+/* nqi_encoder_create: the counts are exactly those of what will be encoded. An index with count 0
+ * gets no code then, and costs nothing; encoding it is NQ_E_ARG. */
+#define NQI_ENCODER_EXACT 1u
+
+/* counts is NULL for fixed. NQ_E_UNSUPPORTED for an unknown codec, NQ_E_ARG for a max_code_length
+ * over the codec's maximum, NQ_E_LIMIT when the counts' sum overflows. */
 nq_status nqi_encoder_create(nqi_encoder **out, const nqi_allocator *a, uint32_t codec,
                              uint32_t n_levels, uint32_t max_code_length, const uint64_t *counts,
-                             uint64_t cpu);
+                             uint32_t flags, uint64_t cpu);
 void nqi_encoder_destroy(nqi_encoder *encoder);
 
 /* The serialised table, owned by the encoder. */
@@ -31,7 +37,9 @@ uint64_t nqi_encoder_bound(const nqi_encoder *encoder, uint64_t n_indices);
 nq_status nqi_encoder_encode(const nqi_encoder *encoder, uint8_t *out, size_t capacity,
                              size_t *n_bytes, const uint16_t *indices, size_t n_indices);
 
-/* Cost of index i in 1/256 bit, as the encoder will charge it: for rate-distortion decisions. */
+/* Cost of index i in 1/256 bit, as the encoder will charge it: for rate-distortion decisions.
+ * NQI_COST_NONE for one that has no code. */
+#define NQI_COST_NONE UINT32_MAX
 uint32_t nqi_encoder_cost(const nqi_encoder *encoder, uint32_t index);
 
 #endif
