@@ -34,8 +34,8 @@ nq_status nqi_code_init(nqi_code **out, void *memory, uint32_t codec, uint32_t n
 
 /* Starts a block of n_indices in `memory` (64-byte aligned, block_state_bytes of it). The bytes are
  * borrowed until the last nqi_block_next. */
-nq_status nqi_block_begin(nqi_block **out, void *memory, const nqi_code *code,
-                          const uint8_t *bytes, size_t n_bytes, size_t n_indices);
+nq_status nqi_block_begin(nqi_block **out, void *memory, const nqi_code *code, const uint8_t *bytes,
+                          size_t n_bytes, size_t n_indices);
 
 /* The next n indices, each below n_levels; n is a multiple of NQI_PIECE, or all that are left. */
 nq_status nqi_block_next_u16(nqi_block *block, uint16_t *indices, size_t n);
