@@ -56,7 +56,7 @@ enum {
 /* The shortest records there are: they bound how many fit an index. */
 #define NQI_METADATA_MIN_BYTES 2u
 #define NQI_TABLE_MIN_BYTES 8u
-#define NQI_TENSOR_MIN_BYTES 7u /* besides the payload's size */
+#define NQI_TENSOR_MIN_BYTES 6u /* besides the payload's size */
 
 /* Elements of a tensor, so that their bits never overflow. */
 #define NQI_MAX_ELEMENTS (UINT64_C(1) << 57)

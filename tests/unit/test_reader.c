@@ -236,6 +236,24 @@ static void test_many_records(void **state)
     file_free(&f);
 }
 
+/* The smallest files: none of these was once too small for a record that was thought to need a byte
+ * more than it does. */
+static void test_smallest_files(void **state)
+{
+    (void)state;
+    nq_file empty = {.size_width = 1}, one = {.size_width = 1}, wide = {.size_width = 8};
+    check_file(&empty, NQ_OK);
+    file_stored(&one, &(shape){"", NQ_U8, 0, {0}, 18}, some_bytes, 1);
+    check_file(&one, NQ_OK);
+    file_stored(&wide, &(shape){"", NQ_U8, 0, {0}, 18}, some_bytes, 1);
+    check_file(&wide, NQ_OK);
+    nq_file table = {.size_width = 1}, pair = {.size_width = 1};
+    file_code_table(&table, 2, NULL, 0);
+    check_file(&table, NQ_OK);
+    file_metadata(&pair, "", "");
+    check_file(&pair, NQ_OK);
+}
+
 /* ---- Header -------------------------------------------------------------------------------- */
 
 typedef struct field {
@@ -1043,6 +1061,7 @@ int main(void)
         cmocka_unit_test(test_reads_what_is_there),
         cmocka_unit_test(test_wrong_questions),
         cmocka_unit_test(test_many_records),
+        cmocka_unit_test(test_smallest_files),
         cmocka_unit_test(test_header_fields),
         cmocka_unit_test(test_checksums),
         cmocka_unit_test(test_every_bit_of_header_and_index),
