@@ -76,10 +76,9 @@ typedef struct opening {
 static nq_status start_opening(opening *o, const nq_source *source,
                                const nq_reader_options *options, nq_diag *diag)
 {
-    if (nqi_source_check(&o->source, source) != NQ_OK)
-        return nqi_diag_set(diag, source && source->struct_size < SOURCE_FIRST_SIZE ? NQ_E_ABI
-                                                                                   : NQ_E_ARG,
-                            "the source is neither a span nor a callback");
+    const nq_status checked = nqi_source_check(&o->source, source);
+    if (checked != NQ_OK)
+        return nqi_diag_set(diag, checked, "the source is neither a span nor a callback");
     if (nqi_reader_limits(&o->limits, options) != NQ_OK)
         return nqi_diag_set(diag, NQ_E_ABI, "options of an unknown size");
     NQI_TRY(nqi_reader_header(&o->header, &o->source, &o->limits, diag));

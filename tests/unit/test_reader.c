@@ -197,6 +197,36 @@ static void test_wrong_questions(void **state)
     bytes_free(&file);
 }
 
+/* A program built for a later header may set what this library does not know: that is ABI, whether
+ * the struct is longer or shorter than ours. */
+static void test_sources_of_other_sizes(void **state)
+{
+    (void)state;
+    bytes file = sample_bytes();
+    union {
+        nq_source s;
+        uint8_t bytes[sizeof(nq_source) + 8];
+    } given;
+    size_t n;
+    nq_reader *r;
+    uint8_t memory[8];
+    memset(&given, 0, sizeof given);
+    given.s = (nq_source){.struct_size = sizeof given, .bytes = file.at, .n_bytes = file.n};
+    assert_int_equal(nq_reader_size(&n, &given.s, NULL, NULL), NQ_OK);
+    assert_int_equal(nq_reader_open_source(&r, NULL, &given.s, NULL), NQ_OK);
+    nq_reader_destroy(r);
+    given.bytes[sizeof given - 1] = 1;
+    assert_int_equal(nq_reader_open_source(&r, NULL, &given.s, NULL), NQ_E_ABI);
+    assert_int_equal(nq_reader_size(&n, &given.s, NULL, NULL), NQ_E_ABI);
+    given.s.struct_size = sizeof(nq_source) - 1;
+    assert_int_equal(nq_reader_open_source(&r, NULL, &given.s, NULL), NQ_E_ABI);
+    assert_int_equal(nq_reader_size(&n, &given.s, NULL, NULL), NQ_E_ABI);
+    assert_int_equal(nq_reader_init(&r, memory, sizeof memory, &given.s, NULL, NULL), NQ_E_ABI);
+    assert_int_equal(nq_reader_open_source(&r, NULL, NULL, NULL), NQ_E_ARG);
+    assert_int_equal(nq_reader_size(&n, NULL, NULL, NULL), NQ_E_ARG);
+    bytes_free(&file);
+}
+
 /* Records are found through marks, one for every sixteenth: look at all of very many. */
 static void test_many_records(void **state)
 {
@@ -1060,6 +1090,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_what_is_there),
         cmocka_unit_test(test_wrong_questions),
+        cmocka_unit_test(test_sources_of_other_sizes),
         cmocka_unit_test(test_many_records),
         cmocka_unit_test(test_smallest_files),
         cmocka_unit_test(test_header_fields),
