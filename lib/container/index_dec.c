@@ -113,6 +113,8 @@ nq_status nqi_index_table(nqi_table_record *record, nqi_defect *defect, nqi_curs
         return corrupt(defect, "a code table's record ends too early");
     if (!is_known_codec(raw_codec))
         return unsupported(defect, "a code table of an unknown codec");
+    if (raw_codec == NQ_CODEC_STORED || raw_codec == NQ_CODEC_FIXED)
+        return corrupt(defect, "a code table of a codec that has none");
     record->codec = raw_codec;
     return NQ_OK;
 }

@@ -639,6 +639,19 @@ static void test_steps(void **state)
     }
 }
 
+static void test_code_table_records(void **state)
+{
+    (void)state;
+    for (unsigned codec = 0; codec < 256; codec++) {
+        bytes body = {0};
+        put_varint(&body, 3);
+        put_u(&body, 0, 4);
+        put_u(&body, 16, 1);
+        put_u(&body, codec, 1);
+        check_table(&body, 3, codec < 2 ? NQ_E_CORRUPT : codec < 4 ? NQ_OK : NQ_E_UNSUPPORTED);
+    }
+}
+
 static void test_cut_table_records(void **state)
 {
     (void)state;
@@ -1106,6 +1119,7 @@ int main(void)
         cmocka_unit_test(test_cut_tensor_records),
         cmocka_unit_test(test_codebook_records),
         cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_code_table_records),
         cmocka_unit_test(test_cut_table_records),
         cmocka_unit_test(test_data_beyond_the_end),
         cmocka_unit_test(test_longer_records),
