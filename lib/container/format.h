@@ -50,6 +50,10 @@ enum {
 /* The cells of a grid are whole numbers that a double holds exactly. */
 #define NQI_MAX_CELL (INT64_C(1) << 53)
 
+/* The data of a grid take most bytes when each level is a run: eight for a gap below 2^56 (or for the
+ * first cell), one for the length. */
+#define NQI_GRID_LEVEL_MAX_BYTES 9u
+
 #define NQI_BLOCK_LOG2_MIN 6u
 #define NQI_BLOCK_LOG2_MAX 24u
 

@@ -62,7 +62,7 @@ static bool codebook_bytes_fit(uint32_t kind, uint64_t n_bytes, uint64_t n_level
         return n_bytes == 4 * n_levels;
     if (kind == NQ_LEVELS_F16)
         return n_bytes == 2 * n_levels;
-    return n_bytes >= 2;
+    return n_bytes >= 2 && n_bytes <= NQI_GRID_LEVEL_MAX_BYTES * n_levels;
 }
 
 static nq_status read_codebook(nqi_table_record *record, nqi_defect *defect, nqi_cursor *c)

@@ -639,6 +639,18 @@ static void test_steps(void **state)
     }
 }
 
+/* No table has more bytes than its levels can need: what is verified for each tensor that uses one
+ * stays small. */
+static void test_sizes_of_tables(void **state)
+{
+    (void)state;
+    bytes fits = codebook_body(18, 3, 1, 2), larger = codebook_body(19, 3, 1, 2);
+    put_f64(&fits, 1);
+    put_f64(&larger, 1);
+    check_table(&fits, 18, NQ_OK);
+    check_table(&larger, 19, NQ_E_CORRUPT);
+}
+
 static void test_code_table_records(void **state)
 {
     (void)state;
@@ -1119,6 +1131,7 @@ int main(void)
         cmocka_unit_test(test_cut_tensor_records),
         cmocka_unit_test(test_codebook_records),
         cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_sizes_of_tables),
         cmocka_unit_test(test_code_table_records),
         cmocka_unit_test(test_cut_table_records),
         cmocka_unit_test(test_data_beyond_the_end),
