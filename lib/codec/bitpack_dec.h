@@ -1,0 +1,17 @@
+/*
+ * Numbers of equal width behind each other, low bit first, without gaps: reading them. Part of the
+ * decoder.
+ */
+#ifndef NQI_BITPACK_DEC_H
+#define NQI_BITPACK_DEC_H
+
+#include "base/common.h"
+
+/* The first n numbers of `width` bits, 0..16, in `bytes`, of which nqi_packed_bytes(n, width) are
+ * read and no others. */
+void nqi_unpack_u16(uint16_t *out, const uint8_t *bytes, size_t n, unsigned width);
+
+/* The same for widths up to 8. */
+void nqi_unpack_u8(uint8_t *out, const uint8_t *bytes, size_t n, unsigned width);
+
+#endif
