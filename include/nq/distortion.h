@@ -25,7 +25,7 @@ typedef struct nq_distortion {
     uint64_t n_elements;
     double squared_error;    /* sum of (w - v)^2 */
     double weighted_error;   /* sum of h (w - v)^2; elements without importance count with h = 1 */
-    double energy;           /* sum of w^2 */
+    double energy;           /* sum of w^2 over the finite elements */
     double max_abs_error;    /* largest |w - v| */
     double mse;              /* squared_error / n_elements; 0 for no elements */
     double sqnr_db;          /* 10 log10(energy / squared_error); +infinity when nothing differs */

@@ -13,7 +13,7 @@
 
 /* Elements that inner loops load at a time: their buffers stay in the first-level cache, and
  * NQI_CHUNK_ELEMS is a multiple. */
-#define NQI_SLICE_ELEMS 2048u
+#define NQI_SLICE_ELEMS 1024u
 
 typedef struct nqi_view {
     const uint8_t *data; /* any alignment, host byte order */
