@@ -420,7 +420,8 @@ static uint64_t stored_block_bytes(const nqi_writer *w, const nqi_tensor_record 
     return NQI_MIN(w->n_units - first, UINT64_C(1) << record->block_log2);
 }
 
-/* Notes the checksum of the block that was just appended, and where it ends. */
+/* Notes the checksum of the block that was just appended, and where it ends; a failure ends the
+ * writer. */
 static nq_status note_block(nqi_writer *w, const nqi_tensor_record *record, uint32_t crc)
 {
     uint8_t *directory = w->directory.items;
@@ -429,8 +430,10 @@ static nq_status note_block(nqi_writer *w, const nqi_tensor_record *record, uint
     nqi_store_le32(directory + w->next_block * NQI_CRC_BYTES, crc);
     if (record->codec == NQ_CODEC_STORED || w->next_block + 1 == w->n_blocks)
         return NQ_OK;
-    if (width < 8 && end >> (8 * width) != 0)
+    if (width < 8 && end >> (8 * width) != 0) {
+        w->state = STATE_FAILED;
         return NQ_E_LIMIT;
+    }
     nqi_store_le(directory + w->n_blocks * NQI_CRC_BYTES + w->next_block * width, end, width);
     return NQ_OK;
 }

@@ -87,7 +87,9 @@ uint64_t nqi_writer_fixed_bytes(const nqi_writer *w);
  * little-endian, 2^block_log2 bytes but for the last block). crc is nqi_crc32c(0, bytes, n_bytes),
  * which workers compute besides encoding. A tensor is complete after its last block; tensors without
  * elements have none and are skipped. NQ_OK; NQ_E_ARG (a stored block of the wrong size; more bytes
- * than max_block_bytes); NQ_E_STATE (no tensor is left); NQ_E_NOMEM; what the sink returned.
+ * than max_block_bytes); NQ_E_STATE (no tensor is left); NQ_E_LIMIT (a block that ends where its
+ * offset does not reach: eight bytes an element and more); NQ_E_NOMEM; what the sink returned. The
+ * writer goes on after NQ_E_ARG and NQ_E_STATE only.
  */
 nq_status nqi_writer_block(nqi_writer *w, const uint8_t *bytes, size_t n_bytes, uint32_t crc);
 

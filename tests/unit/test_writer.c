@@ -507,6 +507,42 @@ static void test_more_than_was_said(void **state)
     nqi_writer_destroy(w);
 }
 
+/* ---- Large files --------------------------------------------------------------------------- */
+
+/* Blocks of 2^30 bytes that exist nowhere: without a sink nobody looks at them. Up to 2^29 elements
+ * an offset has four bytes, and what does not fit must end the writer. */
+static void test_offsets_beyond_32_bits(void **state)
+{
+    (void)state;
+    for (int is_wide = 0; is_wide < 2; is_wide++) {
+        const uint64_t n_elements = (UINT64_C(1) << 29) - !is_wide, dims[] = {n_elements};
+        nqi_writer *w = writer_with_tables();
+        nqi_tensor_desc desc = quantized_desc("x", NQ_CODEC_FIXED, dims, 1, 0, NQ_NO_ID);
+        desc.block_log2 = 24;
+        desc.max_block_bytes = UINT64_C(1) << 40;
+        assert_int_equal(nqi_writer_add_tensor(w, &desc), NQ_OK);
+        assert_int_equal(nqi_writer_begin(w), NQ_OK);
+        const uint64_t before = nqi_writer_bytes(w);
+        unsigned n = 0;
+        nq_status status = NQ_OK;
+        while (nqi_writer_current(w) == 0 && status == NQ_OK) {
+            status = nqi_writer_block(w, NULL, (size_t)1 << 30, 0);
+            n += status == NQ_OK;
+        }
+        if (is_wide) {
+            assert_true(status == NQ_OK && n == 32);
+            assert_int_equal(nqi_writer_finish(w), NQ_OK);
+            assert_true(nqi_writer_bytes(w) - before == UINT64_C(32) << 30);
+            assert_true(nqi_writer_payload_bytes(w, 0) == (UINT64_C(32) << 30) + 32 * 4 + 31 * 8);
+        } else {
+            assert_true(status == NQ_E_LIMIT && n == 3);
+            assert_int_equal(nqi_writer_block(w, NULL, 1, 0), NQ_E_STATE);
+            assert_int_equal(nqi_writer_finish(w), NQ_E_STATE);
+        }
+        nqi_writer_destroy(w);
+    }
+}
+
 /* ---- Failures ------------------------------------------------------------------------------ */
 
 static void test_failing_sink(void **state)
@@ -641,6 +677,7 @@ int main(void)
         cmocka_unit_test(test_too_much_metadata),
         cmocka_unit_test(test_order_of_calls),
         cmocka_unit_test(test_more_than_was_said),
+        cmocka_unit_test(test_offsets_beyond_32_bits),
         cmocka_unit_test(test_failing_sink),
         cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_again_after_failing),
