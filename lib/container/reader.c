@@ -32,7 +32,7 @@ nq_status nqi_source_view(const uint8_t **bytes, const nq_source *source, uint64
         *bytes = buffer;
         return nqi_source_fetch(buffer, source, offset, n_bytes);
     }
-    *bytes = n_bytes ? (const uint8_t *)source->bytes + (size_t)offset : NULL;
+    *bytes = (const uint8_t *)source->bytes + (size_t)offset;
     return NQ_OK;
 }
 

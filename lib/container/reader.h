@@ -79,7 +79,8 @@ uint64_t nqi_reader_find(const nq_reader *reader, const char *name, size_t name_
 /* n_bytes at `offset`, which lie within the file, into out. */
 nq_status nqi_source_fetch(void *out, const nq_source *source, uint64_t offset, size_t n_bytes);
 
-/* The same without copying where the source is a span; otherwise into `buffer`. */
+/* The same without copying where the source is a span; otherwise into `buffer`. No bytes of a span
+ * have an address too, so that codecs may count on one. */
 nq_status nqi_source_view(const uint8_t **bytes, const nq_source *source, uint64_t offset,
                           size_t n_bytes, uint8_t *buffer);
 

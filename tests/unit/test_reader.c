@@ -993,6 +993,17 @@ static void test_callback_and_span_agree(void **state)
     bytes_free(&file);
 }
 
+/* Blocks of no bytes once had no address, to which decoders then added nothing: not allowed in C. */
+static void test_view_of_nothing(void **state)
+{
+    (void)state;
+    static const uint8_t file[3];
+    const nq_source source = {.struct_size = sizeof source, .bytes = file, .n_bytes = 3};
+    const uint8_t *at;
+    assert_int_equal(nqi_source_view(&at, &source, 3, 0, NULL), NQ_OK);
+    assert_ptr_equal(at, file + 3);
+}
+
 static void test_source_of_both_kinds(void **state)
 {
     (void)state;
@@ -1144,6 +1155,7 @@ int main(void)
         cmocka_unit_test(test_limits_without_context),
         cmocka_unit_test(test_callback),
         cmocka_unit_test(test_callback_and_span_agree),
+        cmocka_unit_test(test_view_of_nothing),
         cmocka_unit_test(test_source_of_both_kinds),
         cmocka_unit_test(test_in_callers_memory),
         cmocka_unit_test(test_failing_allocations),
