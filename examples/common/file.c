@@ -110,12 +110,12 @@ int file_temporary(void)
         return -1;
     }
     sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, &before);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
     const int descriptor = mkstemp(path);
     if (descriptor >= 0)
         unlink(path);
     const int error = errno;
-    sigprocmask(SIG_SETMASK, &before, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = error;
     return descriptor;
 }

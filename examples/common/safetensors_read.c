@@ -169,7 +169,7 @@ static bool read_field(parser *p, entry *e)
 /* Type, shape and place agree, and the place is in the file. */
 static bool check_entry(parser *p, const entry *e)
 {
-    uint64_t n_bytes;
+    uint64_t n_bytes = 0;
     if (!e->has_dtype || !e->has_shape || !e->has_offsets)
         return fail_tensor(p, FAULT_FORMAT, &e->tensor,
                            !e->has_dtype   ? "no \"dtype\""

@@ -87,7 +87,7 @@ static bool append_metadata(buffer *b, const st_pair *pairs, size_t n_pairs, fau
 
 static bool append_tensor(buffer *b, const nq_tensor *tensor, uint64_t *offset, fault *f)
 {
-    uint64_t n_bytes;
+    uint64_t n_bytes = 0;
     if (!st_tensor_bytes(&n_bytes, tensor, "safetensors header", f))
         return false;
     if (n_bytes > UINT64_MAX - *offset)
@@ -207,7 +207,7 @@ static bool write_to_stream(void *user, const void *bytes, size_t n_bytes)
 static bool save_data(st_writer *writer, const nq_tensor *tensors, size_t n_tensors, fault *f)
 {
     for (size_t i = 0; i < n_tensors; i++) {
-        uint64_t n_bytes;
+        uint64_t n_bytes = 0;
         if (!st_tensor_bytes(&n_bytes, &tensors[i], "safetensors", f) ||
             !st_write_data(writer, tensors[i].data, (size_t)n_bytes, f))
             return false;

@@ -1,0 +1,261 @@
+/*
+ * Values of options: see values.h and options.h.
+ */
+#include "values.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "errors.h"
+#include "options.h"
+
+/* ---- Words --------------------------------------------------------------------------------- */
+
+const choice choices_method[] = {{"uniform", NQ_METHOD_UNIFORM, false},
+                                 {"kmeans", NQ_METHOD_KMEANS, true},
+                                 {"ecsq", NQ_METHOD_ECSQ, true},
+                                 {NULL, 0, false}};
+const choice choices_scope[] = {{"model", NQ_SCOPE_MODEL, false},
+                                {"tensor", NQ_SCOPE_TENSOR, false},
+                                {"channel", NQ_SCOPE_CHANNEL, true},
+                                {NULL, 0, false}};
+const choice choices_level[] = {{"weighted", NQ_LEVEL_WEIGHTED, false},
+                                {"mean", NQ_LEVEL_MEAN, false},
+                                {"grid", NQ_LEVEL_GRID, false},
+                                {NULL, 0, false}};
+const choice choices_codec[] = {{"auto", NQ_CODEC_AUTO, false},
+                                {"fixed", NQ_CODEC_FIXED, false},
+                                {"huffman", NQ_CODEC_HUFFMAN, false},
+                                {"rans", NQ_CODEC_RANS, true},
+                                {NULL, 0, false}};
+static const choice choices_mean[] = {{"tensor", NQ_IMPORTANCE_TENSOR_MEAN, false},
+                                      {"channel", NQ_IMPORTANCE_CHANNEL_MEAN, false},
+                                      {NULL, 0, false}};
+static const choice choices_dtype[] = {
+    {"f32", NQ_F32, false}, {"f16", NQ_F16, false}, {"bf16", NQ_BF16, false}, {NULL, 0, false}};
+
+int choose(uint32_t *out, const choice *choices, const char *name, const char *value)
+{
+    char known[256] = "";
+    for (const choice *c = choices; c->word; c++) {
+        if (strcmp(c->word, value) == 0) {
+            char what[64];
+            (void)snprintf(what, sizeof what, "%s %s", name, value);
+            *out = c->value;
+            return c->later ? options_lacking(what) : CLI_DONE;
+        }
+        const size_t length = strlen(known);
+        if (!c->later)
+            (void)snprintf(known + length, sizeof known - length, length ? ", %s" : "%s", c->word);
+    }
+    return cli_error(CLI_USAGE, "%s: \"%s\" is none of %s", name, value, known);
+}
+
+const char *choice_word(const choice *choices, uint32_t value)
+{
+    for (const choice *c = choices; c->word; c++)
+        if (c->value == value)
+            return c->word;
+    return "?";
+}
+
+/* ---- Numbers ------------------------------------------------------------------------------- */
+
+int read_number(double *out, const char *name, const char *value, double least, bool is_open)
+{
+    char *end;
+    const double number = strtod(value, &end);
+    const bool is_number = *value && *end == '\0' && !strchr(" \t\n\v\f\r", *value);
+    if (is_number && isfinite(number) && (is_open ? number > least : number >= least)) {
+        *out = number;
+        return CLI_DONE;
+    }
+    return cli_error(CLI_USAGE, "%s: \"%s\" is no number %s %g", name, value,
+                     is_open ? "above" : "from", least);
+}
+
+int read_integer(uint64_t *out, const char *name, const char *value, uint64_t least, uint64_t most)
+{
+    char *end;
+    errno = 0;
+    const unsigned long long number = strtoull(value, &end, 10);
+    if (*value >= '0' && *value <= '9' && *end == '\0' && errno == 0 && number >= least &&
+        number <= most) {
+        *out = number;
+        return CLI_DONE;
+    }
+    if (most == UINT64_MAX)
+        return cli_error(CLI_USAGE, "%s: \"%s\" is no whole number from %" PRIu64, name, value,
+                         least);
+    return cli_error(CLI_USAGE, "%s: \"%s\" is no whole number from %" PRIu64 " to %" PRIu64, name,
+                     value, least, most);
+}
+
+/* ---- Quantizer and code -------------------------------------------------------------------- */
+
+int set_method(cli_options *o, const char *name, const char *value)
+{
+    return choose(&o->plan.method, choices_method, name, value);
+}
+
+/* There is one target: given again in the same way it is changed, in another it is a mistake. */
+static int set_target(cli_options *o, const char *name, uint32_t target, double value)
+{
+    if (o->plan.target != NQ_TARGET_NONE && o->plan.target != target)
+        return cli_error(CLI_USAGE, "%s: --step or --levels, not both", name);
+    o->plan.target = target;
+    o->plan.target_value = value;
+    return CLI_DONE;
+}
+
+int set_step(cli_options *o, const char *name, const char *value)
+{
+    double step = 0;
+    const int code = read_number(&step, name, value, 0, true);
+    return code != CLI_DONE ? code : set_target(o, name, NQ_TARGET_STEP, step);
+}
+
+int set_levels(cli_options *o, const char *name, const char *value)
+{
+    uint64_t n_levels = 0;
+    const int code = read_integer(&n_levels, name, value, 1, NQ_MAX_LEVELS);
+    return code != CLI_DONE ? code : set_target(o, name, NQ_TARGET_LEVELS, (double)n_levels);
+}
+
+int set_scope(cli_options *o, const char *name, const char *value)
+{
+    return choose(&o->plan.scope, choices_scope, name, value);
+}
+
+int set_level(cli_options *o, const char *name, const char *value)
+{
+    return choose(&o->plan.level_rule, choices_level, name, value);
+}
+
+int set_importance(cli_options *o, const char *name, const char *value)
+{
+    (void)name;
+    o->importance = value;
+    return CLI_DONE;
+}
+
+int set_importance_power(cli_options *o, const char *name, const char *value)
+{
+    o->shapes_importance = true;
+    return read_number(&o->plan.importance_power, name, value, 0, false);
+}
+
+int set_importance_floor(cli_options *o, const char *name, const char *value)
+{
+    o->shapes_importance = true;
+    return read_number(&o->plan.importance_floor, name, value, 0, false);
+}
+
+int set_importance_mean(cli_options *o, const char *name, const char *value)
+{
+    o->shapes_importance = true;
+    return choose(&o->plan.importance_mean, choices_mean, name, value);
+}
+
+int set_codec(cli_options *o, const char *name, const char *value)
+{
+    return choose(&o->plan.codec, choices_codec, name, value);
+}
+
+/* ---- Which tensors ------------------------------------------------------------------------- */
+
+int texts_add(texts *list, const char *text)
+{
+    const char **grown = realloc(list->items, (list->n + 1) * sizeof *grown);
+    if (!grown)
+        return cli_out_of_memory();
+    list->items = grown;
+    grown[list->n++] = text;
+    return CLI_DONE;
+}
+
+int set_keep(cli_options *o, const char *name, const char *value)
+{
+    (void)name;
+    return texts_add(&o->keep, value);
+}
+
+int set_min_elems(cli_options *o, const char *name, const char *value)
+{
+    return read_integer(&o->plan.min_elements, name, value, 0, UINT64_MAX);
+}
+
+int set_tensor(cli_options *o, const char *name, const char *value)
+{
+    (void)name;
+    return texts_add(&o->tensors, value);
+}
+
+int set_dtype(cli_options *o, const char *name, const char *value)
+{
+    return choose(&o->dtype, choices_dtype, name, value);
+}
+
+/* ---- Run ----------------------------------------------------------------------------------- */
+
+int set_output(cli_options *o, const char *name, const char *value)
+{
+    if (!*value)
+        return cli_error(CLI_USAGE, "%s: an empty name", name);
+    o->output = value;
+    return CLI_DONE;
+}
+
+int set_threads(cli_options *o, const char *name, const char *value)
+{
+    uint64_t n_threads = 0;
+    const int code = read_integer(&n_threads, name, value, 1, NQ_MAX_THREADS);
+    if (code == CLI_DONE)
+        o->n_threads = (uint32_t)n_threads;
+    return code;
+}
+
+static int set_flag(bool *flag)
+{
+    *flag = true;
+    return CLI_DONE;
+}
+
+int set_dry_run(cli_options *o, const char *name, const char *value)
+{
+    (void)name;
+    (void)value;
+    return set_flag(&o->dry_run);
+}
+
+int set_force(cli_options *o, const char *name, const char *value)
+{
+    (void)name;
+    (void)value;
+    return set_flag(&o->force);
+}
+
+int set_json(cli_options *o, const char *name, const char *value)
+{
+    (void)name;
+    (void)value;
+    return set_flag(&o->json);
+}
+
+int set_quiet(cli_options *o, const char *name, const char *value)
+{
+    (void)name;
+    (void)value;
+    return set_flag(&o->quiet);
+}
+
+int set_help(cli_options *o, const char *name, const char *value)
+{
+    (void)name;
+    (void)value;
+    return set_flag(&o->help);
+}
