@@ -54,6 +54,9 @@ enum {
  * first cell), one for the length. */
 #define NQI_GRID_LEVEL_MAX_BYTES 9u
 
+/* Bytes of a code table: many times what any codec can need for NQ_MAX_LEVELS levels. */
+#define NQI_CODE_TABLE_MAX_BYTES (UINT32_C(1) << 20)
+
 #define NQI_BLOCK_LOG2_MIN 6u
 #define NQI_BLOCK_LOG2_MAX 24u
 

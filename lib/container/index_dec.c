@@ -115,6 +115,8 @@ nq_status nqi_index_table(nqi_table_record *record, nqi_defect *defect, nqi_curs
         return unsupported(defect, "a code table of an unknown codec");
     if (raw_codec == NQ_CODEC_STORED || raw_codec == NQ_CODEC_FIXED)
         return corrupt(defect, "a code table of a codec that has none");
+    if (record->n_bytes > NQI_CODE_TABLE_MAX_BYTES)
+        return corrupt(defect, "a code table that is larger than any can be");
     record->codec = raw_codec;
     return NQ_OK;
 }

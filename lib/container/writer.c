@@ -192,7 +192,8 @@ nq_status nqi_writer_add_table(uint32_t *id, nqi_writer *w, uint32_t codec, cons
 {
     const nqi_table_record record = {.kind = NQI_TABLE_CODE, .codec = codec, .n_bytes = n_bytes};
     uint8_t *data;
-    if (codec == NQ_CODEC_STORED || codec == NQ_CODEC_FIXED || codec > NQ_CODEC_RANS)
+    if (codec == NQ_CODEC_STORED || codec == NQ_CODEC_FIXED || codec > NQ_CODEC_RANS ||
+        n_bytes > NQI_CODE_TABLE_MAX_BYTES)
         return NQ_E_ARG;
     NQI_TRY(add_table(id, &data, w, &record));
     copy_bytes(data, bytes, n_bytes);

@@ -51,7 +51,8 @@ nq_status nqi_writer_add_codebook(uint32_t *id, nqi_writer *w, const nqi_codeboo
  * a storage. NQ_E_ARG as above. */
 nq_status nqi_codebook_bytes(uint64_t *n_bytes, const nqi_codebook_desc *desc);
 
-/* A code table as nqi_encoder_table gives it. Copied; its number goes to *id. */
+/* A code table as nqi_encoder_table gives it, at most NQI_CODE_TABLE_MAX_BYTES. Copied; its number goes
+ * to *id. NQ_OK, NQ_E_ARG (also for a codec without tables), NQ_E_NOMEM, NQ_E_LIMIT, NQ_E_STATE. */
 nq_status nqi_writer_add_table(uint32_t *id, nqi_writer *w, uint32_t codec, const uint8_t *bytes,
                                size_t n_bytes);
 

@@ -530,7 +530,7 @@ static void check_dims(unsigned rank, const uint64_t *dims, uint64_t payload, nq
     shape s = {.name = "n", .dtype = NQ_U8, .rank = rank, .block_log2 = 24};
     memcpy(s.dims, dims, rank * sizeof *dims);
     bytes body = begin_tensor(&f, &s, payload, 0);
-    check_tensor(&body, payload, expected);
+    check_tensor(&body, (size_t)payload, expected);
 }
 
 static void test_dimensions(void **state)
@@ -649,6 +649,13 @@ static void test_sizes_of_tables(void **state)
     put_f64(&larger, 1);
     check_table(&fits, 18, NQ_OK);
     check_table(&larger, 19, NQ_E_CORRUPT);
+    uint8_t *data = calloc((1 << 20) + 1, 1);
+    for (size_t more = 0; more < 2; more++) {
+        nq_file f = {.size_width = 1};
+        file_code_table(&f, 2, data, (1 << 20) + more);
+        check_file(&f, more ? NQ_E_CORRUPT : NQ_OK);
+    }
+    free(data);
 }
 
 static void test_code_table_records(void **state)
@@ -993,7 +1000,8 @@ static void test_callback_and_span_agree(void **state)
     bytes_free(&file);
 }
 
-/* Blocks of no bytes once had no address, to which decoders then added nothing: not allowed in C. */
+/* Blocks of no bytes once had no address, to which decoders then added nothing: not allowed in C.
+ */
 static void test_view_of_nothing(void **state)
 {
     (void)state;
