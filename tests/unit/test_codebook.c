@@ -108,7 +108,7 @@ static void test_random_runs(void **state)
     uint64_t seed = 11;
     int64_t *cells = malloc(NQ_MAX_LEVELS * sizeof *cells);
     for (int round = 0; round < 400; round++) {
-        const size_t n = round < 3 ? NQ_MAX_LEVELS : 1 + unit_random(&seed) % 300;
+        const size_t n = round < 3 ? NQ_MAX_LEVELS : 1 + (size_t)(unit_random(&seed) % 300);
         const unsigned spread = (unsigned)(unit_random(&seed) % 20);
         int64_t cell = -(int64_t)(unit_random(&seed) % 70000);
         for (size_t i = 0; i < n; i++) {
@@ -277,7 +277,7 @@ static void test_random_bytes(void **state)
         uint8_t raw[12];
         float *levels;
         int64_t cells[64];
-        const size_t n_bytes = unit_random(&seed) % 9;
+        const size_t n_bytes = (size_t)(unit_random(&seed) % 9);
         const uint32_t n_levels = 1 + (uint32_t)(unit_random(&seed) % 6);
         for (size_t i = 0; i < sizeof raw; i++)
             raw[i] = (uint8_t)(unit_random(&seed) % (unit_random(&seed) % 3 ? 6 : 256));

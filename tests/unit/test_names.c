@@ -59,7 +59,7 @@ static void test_random_lists(void **state)
         enum { MAX = 40 };
         char text[MAX][3];
         nqi_name names[MAX], copy[MAX];
-        const size_t n = unit_random(&seed) % (MAX + 1);
+        const size_t n = (size_t)(unit_random(&seed) % (MAX + 1));
         for (size_t i = 0; i < n; i++) {
             for (size_t k = 0; k < 3; k++)
                 text[i][k] = (char)('a' + unit_random(&seed) % 8);
