@@ -18,7 +18,7 @@ MAY = {
     "cpu": ["base"],
     "par": ["base"],
     "distortion": ["base", "cpu", "par"],
-    "stats": ["base", "cpu", "par"],
+    "stats": ["base", "cpu", "par", "distortion/view.h"],
     "codec": ["base", "cpu"],
     "cluster": ["base", "cpu", "par", "distortion", "stats"],
     # of codec only the view of code lengths
