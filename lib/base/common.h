@@ -17,6 +17,7 @@
 #define NQI_TARGET(features) __attribute__((target(features)))
 #define NQI_MUST_CHECK __attribute__((warn_unused_result))
 #define NQI_PREFETCH(p) __builtin_prefetch(p)
+#define NQI_CLZ64(x) ((unsigned)__builtin_clzll(x)) /* zeros above the highest 1 of x, not 0 */
 #else
 #define NQI_LIKELY(x) (x)
 #define NQI_UNLIKELY(x) (x)
@@ -25,6 +26,16 @@
 #define NQI_TARGET(features)
 #define NQI_MUST_CHECK
 #define NQI_PREFETCH(p) ((void)(p))
+static inline unsigned nqi_clz64(uint64_t x)
+{
+    unsigned n = 0;
+    while (!(x >> 63)) {
+        x <<= 1;
+        n++;
+    }
+    return n;
+}
+#define NQI_CLZ64(x) nqi_clz64(x)
 #endif
 
 #if (defined(__GNUC__) || defined(__clang__)) && (defined(__x86_64__) || defined(__i386__))

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "codec/bits_fmt.h"
+#include "codec/word.h"
 
 #define GROUP 8u
 
@@ -55,7 +56,7 @@ void nqi_unpack_u8(uint8_t *out, const uint8_t *bytes, size_t n, unsigned width)
     const spread8 s = make_spread8(width);
     size_t left = (size_t)nqi_packed_bytes(n, width);
     for (; n >= GROUP && left >= 8; n -= GROUP, left -= width) {
-        nqi_store_le64(out, spread_to_bytes(nqi_load_le64(bytes), &s));
+        nqi_store_word(out, spread_to_bytes(nqi_load_le64(bytes), &s));
         out += GROUP;
         bytes += width;
     }
@@ -63,7 +64,7 @@ void nqi_unpack_u8(uint8_t *out, const uint8_t *bytes, size_t n, unsigned width)
         uint8_t group[GROUP];
         const size_t now = NQI_MIN(n, GROUP);
         const size_t used = NQI_MIN(left, width);
-        nqi_store_le64(group, spread_to_bytes(nqi_load_le(bytes, (unsigned)used), &s));
+        nqi_store_word(group, spread_to_bytes(nqi_load_le(bytes, (unsigned)used), &s));
         memcpy(out, group, now);
         out += now;
         bytes += used;

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "codec/bits_fmt.h"
+#include "codec/word.h"
 
 #define GROUP 8u
 
@@ -40,9 +41,9 @@ NQI_INLINE void pack_group(uint8_t *out, const uint16_t *numbers, const gather16
     const uint64_t lower = gather_fields(numbers, g);
     const uint64_t upper = gather_fields(numbers + 4, g);
     const unsigned half = g->width / 2; /* whole bytes of `lower` */
-    nqi_store_le64(out, lower);
+    nqi_store_word(out, lower);
     /* By 8 * half bits, of which there may be 64. */
-    nqi_store_le64(out + half,
+    nqi_store_word(out + half,
                    (lower >> (4 * half) >> (4 * half)) | (upper << (4 * (g->width % 2))));
 }
 

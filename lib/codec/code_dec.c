@@ -15,6 +15,8 @@ static const nqi_code_ops *find_codec(uint32_t codec)
     switch (codec) {
     case NQ_CODEC_FIXED:
         return &nqi_fixed_code_ops;
+    case NQ_CODEC_HUFFMAN:
+        return &nqi_huffman_code_ops;
     default:
         return NULL;
     }

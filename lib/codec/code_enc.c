@@ -15,6 +15,8 @@ static const nqi_encoder_ops *find_codec(uint32_t codec)
     switch (codec) {
     case NQ_CODEC_FIXED:
         return &nqi_fixed_encoder_ops;
+    case NQ_CODEC_HUFFMAN:
+        return &nqi_huffman_encoder_ops;
     default:
         return NULL;
     }

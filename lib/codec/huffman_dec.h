@@ -1,0 +1,155 @@
+/*
+ * What the files of the Huffman decoder share: a code's tables, a block's state, and the careful
+ * reading of bits that needs no slack. Part of the decoder.
+ */
+#ifndef NQI_HUFFMAN_DEC_H
+#define NQI_HUFFMAN_DEC_H
+
+#include <assert.h>
+
+#include "codec/code_ops.h"
+#include "codec/huffman_fmt.h"
+#include "codec/word.h"
+
+/*
+ * Lookup of several symbols at a time. An entry has, from its low end on: in 8 bits, how many bits
+ * its symbols take; in 48 bits, six symbols of a byte or three of two; in 5 bits, how many bits the
+ * first symbol takes; in 3 bits, how many bytes the symbols take. An entry is 0 where a codeword is
+ * too long for the table or is the escape.
+ */
+#define NQI_HUFFMAN_TABLE_BITS 11u
+#define NQI_HUFFMAN_LOOKUPS    5u /* in a round of the fast loop, between two refills */
+
+/* Lookup of one symbol at a time, where memory is short: the symbol, and in bits 16..20 its
+ * codeword's length. */
+#define NQI_HUFFMAN_SMALL_BITS 8u
+#define NQI_HUFFMAN_SMALL_NONE UINT32_MAX /* codeword too long for the table, or the escape */
+
+/* The highest bit of a stream's word is a mark: zeros above it tell how many bits were used. A
+ * refill leaves 56 bits below the mark at least. */
+#define NQI_HUFFMAN_MARK (UINT64_C(1) << 63)
+static_assert(NQI_HUFFMAN_LOOKUPS * NQI_HUFFMAN_TABLE_BITS <= 56, "a round needs one refill");
+static_assert(NQI_HUFFMAN_MAX_LENGTH + 16 <= 56, "an escaped symbol needs one refill");
+
+/* What a round takes at most: two refills, each of which moves on by 7 bytes at most, and five
+ * lookups of six bytes, then one symbol of two; and how far a store reaches. */
+#define NQI_HUFFMAN_ROUND_IN  14u
+#define NQI_HUFFMAN_ROUND_OUT (6 * NQI_HUFFMAN_LOOKUPS + 2)
+#define NQI_HUFFMAN_STORE     8u
+
+typedef struct nqi_huffman_code nqi_huffman_code;
+
+/* A stream in the fast loop. */
+typedef struct nqi_huffman_lane {
+    const uint8_t *at; /* of the eight bytes in `bits` */
+    uint64_t bits;
+    uint8_t *out;
+} nqi_huffman_lane;
+
+/* Runs n rounds over `lanes`, four of them or one; false if an escape was followed by no symbol.
+ * For each lane, n rounds' input and eight bytes behind it can be read, n rounds' output and a
+ * store behind it written. */
+typedef bool (*nqi_huffman_run_fn)(nqi_huffman_lane *lanes, const nqi_huffman_code *code, size_t n);
+
+typedef struct nqi_huffman_kernels {
+    nqi_huffman_run_fn run4;
+    nqi_huffman_run_fn run1;
+} nqi_huffman_kernels;
+
+/* NULL where the CPU has nothing that plain C does not have. */
+const nqi_huffman_kernels *nqi_huffman_kernels_x86(uint64_t cpu);
+
+struct nqi_huffman_code {
+    nqi_code head;
+    uint64_t *entries;      /* see huffman_loop.h; NULL if is_small */
+    uint32_t *singles;      /* NULL unless is_small */
+    uint16_t *long_symbols; /* those the table is too short for, in the order of their codewords */
+    const nqi_huffman_kernels *kernels;
+    uint32_t n_symbols;
+    unsigned table_bits;
+    unsigned longest;
+    unsigned low_bits;
+    unsigned raw_bits;
+    unsigned symbol_log2; /* bytes of a symbol in an entry: 0 for one, 1 for two */
+    bool is_small;
+    bool has_escape;
+    unsigned escape_length;
+    uint32_t escape_code; /* as it lies in the stream */
+    uint32_t first_code[NQI_HUFFMAN_MAX_LENGTH + 1];
+    uint32_t n_long[NQI_HUFFMAN_MAX_LENGTH + 1];     /* the escape not among them */
+    uint32_t long_begin[NQI_HUFFMAN_MAX_LENGTH + 1]; /* in long_symbols */
+};
+
+nq_status nqi_huffman_code_size(size_t *code_bytes, size_t *block_bytes, uint32_t n_levels,
+                                const uint8_t *table, size_t table_bytes, uint32_t flags);
+nq_status nqi_huffman_code_init(nqi_code *head, const uint8_t *table, size_t table_bytes,
+                                uint32_t flags, uint64_t cpu);
+
+/* A codeword that the table does not have, at the low end of 56 bits: its symbol, or one that is
+ * too large behind an escape. Returns the bits it takes, raw ones included. */
+unsigned nqi_huffman_slow(uint32_t *symbol, const nqi_huffman_code *code, uint64_t bits);
+
+/* Decodes such a codeword at which the fast loop came to a stand, with a refill of its own; false
+ * if there is no such symbol. */
+NQI_NOINLINE bool nqi_huffman_pass_slow(nqi_huffman_lane *lane, const nqi_huffman_code *code);
+
+/* ---- Blocks -------------------------------------------------------------------------------- */
+
+typedef struct nqi_huffman_stream {
+    size_t at;     /* in the block, of the eight bytes in `bits` */
+    size_t end;    /* in the block */
+    uint64_t bits; /* with the mark */
+    size_t left;   /* symbols, times their bytes unless the code is small, not decoded yet */
+    size_t fill;   /* bytes decoded that are not handed out yet */
+} nqi_huffman_stream;
+
+/* Behind it, unless the code is small, the scratch: n_streams parts of `stride` bytes. */
+typedef struct nqi_huffman_block {
+    nqi_block head;
+    const uint8_t *bytes;
+    size_t n_bytes;
+    size_t n_indices;
+    const uint8_t *low; /* the next piece's low bits */
+    unsigned n_streams;
+    size_t rate; /* bytes that a round brought of late */
+    uint8_t *scratch;
+    size_t stride;
+    nqi_huffman_stream streams[NQI_HUFFMAN_STREAMS];
+} nqi_huffman_block;
+
+/* Symbols that a stream may run ahead of the piece, so that few rounds are cut short. */
+#define NQI_HUFFMAN_AHEAD   256u
+#define NQI_HUFFMAN_SCRATCH (NQI_PIECE + NQI_HUFFMAN_STREAMS * NQI_HUFFMAN_AHEAD)
+
+static inline const nqi_huffman_code *nqi_huffman_code_of(const nqi_huffman_block *block)
+{
+    return (const nqi_huffman_code *)(const void *)block->head.code;
+}
+
+/* Decodes a piece of n symbols into the scratch, each stream's share to the front of its part. */
+nq_status nqi_huffman_decode_piece(nqi_huffman_block *block, size_t n);
+
+/* The same for a small code, without a scratch: one of the two places is NULL. */
+nq_status nqi_huffman_decode_small(nqi_huffman_block *block, uint16_t *u16, uint8_t *u8, size_t n);
+
+/* Has 56 bits at hand; behind the block they are zeros. */
+static inline void nqi_huffman_refill_carefully(const nqi_huffman_block *block,
+                                                nqi_huffman_stream *stream)
+{
+    const unsigned used = NQI_CLZ64(stream->bits);
+    uint64_t word = 0;
+    stream->at += used / 8;
+    if (NQI_LIKELY(stream->at + 8 <= block->n_bytes))
+        word = nqi_load_le64(block->bytes + stream->at);
+    else if (stream->at < block->n_bytes)
+        word = nqi_load_le(block->bytes + stream->at, (unsigned)(block->n_bytes - stream->at));
+    stream->bits = (word | NQI_HUFFMAN_MARK) >> (used % 8);
+}
+
+/* Bits from the block's begin to the first that was not used. */
+static inline uint64_t nqi_huffman_position(const nqi_huffman_stream *stream)
+{
+    return (uint64_t)stream->at * 8 + NQI_CLZ64(stream->bits);
+}
+
+#endif
