@@ -6,9 +6,7 @@
 
 #include "codec/checksum.h"
 #include "container/writer.h"
-#include "nq_file.h"
-
-#include "nq/nq.h"
+#include "nq_hooks.h"
 
 /* ---- Sink ---------------------------------------------------------------------------------- */
 
@@ -571,30 +569,6 @@ static void test_failing_sink(void **state)
         nqi_writer_destroy(w);
     }
     free(t);
-}
-
-typedef struct counting {
-    unsigned n_calls;
-    unsigned failing_call;
-    size_t n_open;
-} counting;
-
-static void *count_alloc(void *user, size_t n_bytes, size_t alignment)
-{
-    counting *c = user;
-    assert_true(n_bytes > 0 && alignment <= 64);
-    if (++c->n_calls == c->failing_call)
-        return NULL;
-    c->n_open += n_bytes;
-    return aligned_alloc(64, (n_bytes + 63) / 64 * 64);
-}
-
-static void count_free(void *user, void *memory, size_t n_bytes, size_t alignment)
-{
-    counting *c = user;
-    assert_true(memory && alignment <= 64);
-    c->n_open -= n_bytes;
-    free(memory);
 }
 
 static void test_failing_allocations(void **state)
