@@ -32,11 +32,10 @@ typedef struct job {
     uint32_t n_workers;
     uint64_t tensor;
     uint64_t first_block; /* of the batch that is running */
-    /* Decoding; out is NULL for verifying. */
-    uint8_t *out;
-    uint32_t dtype;
-    uint64_t first;
+    uint64_t first;       /* the range; for verifying the whole tensor */
     uint64_t count;
+    uint8_t *out; /* NULL for verifying */
+    uint32_t dtype;
 } job;
 
 /* ---- Tasks --------------------------------------------------------------------------------- */
@@ -92,10 +91,11 @@ static const worker *first_failure(const job *j)
 static nq_status tell(const job *j, uint64_t next_block)
 {
     const nq_decoder *d = j->workers[0].decoder;
-    const uint64_t n = next_block < d->n_blocks ? nqi_decoder_first_element(d, next_block)
-                                                : d->tensor.n_elements;
+    const uint64_t end = next_block < d->n_blocks ? nqi_decoder_first_element(d, next_block)
+                                                  : d->tensor.n_elements;
     progress *p = j->progress;
-    const uint64_t done = p->done + n;
+    /* At least one block of the range is done, so it begins before `end`. */
+    const uint64_t done = p->done + NQI_MIN(end - j->first, j->count);
     if (done != p->total && done - p->told < p->total / 200)
         return NQ_OK;
     p->told = done;
@@ -149,7 +149,7 @@ static nq_status decode_range(job *j, nq_diag *diag)
 {
     NQI_TRY(have_decoder(j, &j->workers[0], diag));
     nq_decoder *d = j->workers[0].decoder;
-    j->progress->total = d->tensor.n_elements;
+    j->progress->total = j->count;
     if (nqi_decoder_check_range(d, j->dtype, j->first, j->count) != NQ_OK)
         return nqi_diag_at(diag, NQ_E_ARG, "no such range, or not in this type", j->tensor,
                            j->first, NQ_NONE);
@@ -274,8 +274,9 @@ static nq_status check_tensor(inspection *v, uint64_t tensor)
              .tensor = tensor};
     if (make_workers(&j, &diag) == NQ_OK) {
         if (have_decoder(&j, &j.workers[0], &diag) == NQ_OK) {
+            j.count = j.workers[0].decoder->tensor.n_elements;
             (void)run_batches(&j, 0, j.workers[0].decoder->n_blocks, &diag);
-            v->progress.done += j.workers[0].decoder->tensor.n_elements;
+            v->progress.done += j.count;
         }
         free_workers(&j);
     }

@@ -488,6 +488,76 @@ static void test_wrong_parallel_ranges(void **state)
     free_model(&m);
 }
 
+/* What the progress hook heard. */
+typedef struct heard {
+    unsigned n_calls;
+    unsigned stops_at; /* call, counted from 1; 0: never */
+    uint64_t last;
+    uint64_t total;
+} heard;
+
+static int32_t hear(void *user, uint32_t stage, uint64_t done, uint64_t total)
+{
+    heard *h = user;
+    assert_int_equal(stage, NQ_STAGE_DECODE);
+    assert_true(done > h->last && done <= total && (h->n_calls == 0 || total == h->total));
+    h->last = done;
+    h->total = total;
+    return ++h->n_calls == h->stops_at;
+}
+
+static nq_ctx *make_hearing_ctx(heard *h)
+{
+    nq_ctx_options options;
+    nq_ctx *ctx;
+    nq_ctx_options_init(&options);
+    options.progress = hear;
+    options.progress_user = h;
+    assert_int_equal(nq_ctx_create(&ctx, &options), NQ_OK);
+    return ctx;
+}
+
+/* Progress rises to the number of elements that were asked for, wherever they are. */
+static void test_progress(void **state)
+{
+    (void)state;
+    model m = make_model();
+    nq_reader *r = open_span(&m.file);
+    heard h = {0};
+    nq_ctx *ctx = make_hearing_ctx(&h);
+    float *out = malloc(N_LARGEST * sizeof *out);
+    static const size_t ranges[][2] = {{0, 1000}, {64, 64}, {100, 200},
+                                       {999, 1},  {63, 2},  {500, 500}};
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        h = (heard){0};
+        assert_int_equal(nq_reader_decode(r, ctx, 0, NQ_F32, ranges[i][0], ranges[i][1], out, NULL),
+                         NQ_OK);
+        assert_true(h.n_calls > 0 && h.total == ranges[i][1] && h.last == ranges[i][1]);
+    }
+    h = (heard){0};
+    assert_int_equal(nq_reader_verify(r, ctx, 0, NULL, NULL, NULL), NQ_OK);
+    assert_true(h.total == 1000 && h.last == 1000);
+    h = (heard){0};
+    assert_int_equal(nq_reader_verify(r, ctx, NQ_NONE, NULL, NULL, NULL), NQ_OK);
+    assert_true(h.last == h.total &&
+                h.total == 1000 + 40000 + 777 + 12345 + 70000 + 1 + 20000 + 9000);
+    assert_true(h.n_calls < 500);
+    const unsigned n_calls = h.n_calls;
+    for (unsigned k = 1; k <= n_calls; k += 3) {
+        nq_diag diag;
+        nq_diag_init(&diag);
+        h = (heard){.stops_at = k};
+        assert_int_equal(nq_reader_verify(r, ctx, NQ_NONE, NULL, NULL, &diag), NQ_E_CANCELLED);
+        assert_true(h.n_calls == k && diag.status == NQ_E_CANCELLED);
+    }
+    h = (heard){.stops_at = 1};
+    assert_int_equal(nq_reader_decode(r, ctx, 0, NQ_F32, 0, 1000, out, NULL), NQ_E_CANCELLED);
+    free(out);
+    nq_ctx_destroy(ctx);
+    nq_reader_destroy(r);
+    free_model(&m);
+}
+
 /* ---- Memory -------------------------------------------------------------------------------- */
 
 enum { GUARD = 64 };
