@@ -1,6 +1,6 @@
 /*
  * Codecs over bare arrays of indices, without a container: a table made from counts, and blocks
- * that decode on their own. docs/format/nq-v1.md specifies both to the bit.
+ * that decode on their own. docs/format/codecs.md specifies both to the bit.
  *
  * Thread rule: nq_encoder is immutable after creation; any number of threads may encode blocks
  * with it at once.
@@ -32,7 +32,8 @@ typedef struct nq_encoder_options {
     uint32_t struct_size;
     uint32_t codec;           /* NQ_CODEC_FIXED, _HUFFMAN or _RANS */
     uint32_t n_levels;        /* indices are below this; 1..NQ_MAX_LEVELS */
-    uint32_t max_code_length; /* Huffman: longest codeword in bits, 0 for the default */
+    uint32_t max_code_length; /* Huffman: longest codeword in bits, 1..24, raised to what n_levels
+                                 need; 0 for the default: 11, more where that saves 0.1 % */
 } nq_encoder_options;
 
 NQ_API void nq_encoder_options_init_sized(nq_encoder_options *options,
@@ -51,7 +52,7 @@ NQ_API NQ_NODISCARD nq_status nq_encoder_create(nq_encoder **out, const nq_ctx *
 NQ_API void nq_encoder_destroy(nq_encoder *encoder) NQ_NOEXCEPT;
 
 /*
- * The table that a decoder needs, owned by the encoder; zero bytes for fixed. Since 0.1.
+ * The table that a decoder needs, owned by the encoder; NULL and zero bytes for fixed. Since 0.1.
  */
 NQ_API const uint8_t *nq_encoder_table(const nq_encoder *encoder, size_t *n_bytes) NQ_NOEXCEPT;
 
@@ -71,7 +72,8 @@ NQ_API NQ_NODISCARD nq_status nq_encoder_encode(const nq_encoder *encoder, uint8
 
 /*
  * Bytes of memory (any alignment up to 64 is made inside) that nq_block_decode needs for blocks
- * of this code. Since 0.1.
+ * of this code. Returns NQ_OK, NQ_E_ARG, NQ_E_TRUNCATED or NQ_E_CORRUPT for the table,
+ * NQ_E_UNSUPPORTED, NQ_E_LIMIT. Part of libnqdec. Since 0.1.
  */
 NQ_API NQ_NODISCARD nq_status nq_block_decoder_size(size_t *n_bytes, uint32_t codec,
                                                     uint32_t n_levels, const uint8_t *table,
@@ -79,8 +81,9 @@ NQ_API NQ_NODISCARD nq_status nq_block_decoder_size(size_t *n_bytes, uint32_t co
 
 /*
  * Decodes one block of exactly n_indices into `indices`, using the caller's memory for tables.
- * Safe on any bytes. No allocation. Returns NQ_OK, NQ_E_ARG, NQ_E_SPACE, NQ_E_TRUNCATED,
- * NQ_E_CORRUPT, NQ_E_UNSUPPORTED. Part of libnqdec. Since 0.1.
+ * Safe on any bytes. No allocation. Unless it returns NQ_OK, nothing useful is in `indices`.
+ * Returns NQ_OK, NQ_E_ARG, NQ_E_SPACE, NQ_E_TRUNCATED, NQ_E_CORRUPT, NQ_E_UNSUPPORTED. Part of
+ * libnqdec. Since 0.1.
  */
 NQ_API NQ_NODISCARD nq_status nq_block_decode(uint16_t *indices, size_t n_indices, void *memory,
                                               size_t memory_bytes, uint32_t codec,

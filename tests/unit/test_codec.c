@@ -1,0 +1,323 @@
+/*
+ * The public codec: what it refuses, how its options grow, and that a block comes back through
+ * nothing but memory of the caller's, at any alignment, for each codec.
+ */
+#include "nq/codec.h"
+#include "nq/types.h"
+#include "unit.h"
+
+/* NQ_CODEC_RANS where this build has it. */
+static const uint32_t codecs[] = {NQ_CODEC_FIXED, NQ_CODEC_HUFFMAN, NQ_CODEC_RANS};
+enum { N_CODECS = 3 };
+
+static bool has_codec(uint32_t codec)
+{
+    size_t n_bytes;
+    return nq_block_decoder_size(&n_bytes, codec, 2, NULL, 0) != NQ_E_UNSUPPORTED;
+}
+
+static nq_encoder_options options_for(uint32_t codec, uint32_t n_levels)
+{
+    nq_encoder_options o;
+    nq_encoder_options_init(&o);
+    o.codec = codec;
+    o.n_levels = n_levels;
+    return o;
+}
+
+static nq_encoder *make_encoder(uint32_t codec, uint32_t n_levels, const uint64_t *counts)
+{
+    const nq_encoder_options o = options_for(codec, n_levels);
+    nq_encoder *encoder;
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &o, counts), NQ_OK);
+    return encoder;
+}
+
+/* ---- Round trips --------------------------------------------------------------------------- */
+
+/* Geometric over the levels, so that most of them are rare. */
+static void draw(uint16_t *indices, uint64_t *counts, size_t n, uint32_t n_levels, uint64_t *seed)
+{
+    memset(counts, 0, n_levels * sizeof *counts);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t word = unit_random(seed);
+        const uint32_t scale = 1u << (word >> 32) % 17;
+        indices[i] = (uint16_t)((uint32_t)word % (scale < n_levels ? scale : n_levels));
+        counts[indices[i]]++;
+    }
+}
+
+static void check_decode(const uint16_t *indices, size_t n, uint32_t codec, uint32_t n_levels,
+                         const uint8_t *table, size_t table_bytes, const uint8_t *block,
+                         size_t block_bytes, size_t misalignment)
+{
+    size_t wanted;
+    assert_int_equal(nq_block_decoder_size(&wanted, codec, n_levels, table, table_bytes), NQ_OK);
+    uint8_t *memory = malloc(wanted + misalignment);
+    uint16_t *decoded = malloc(n * sizeof *decoded + 1);
+    assert_true(memory && decoded);
+    assert_int_equal(nq_block_decode(decoded, n, memory + misalignment, wanted - 1, codec, n_levels,
+                                     table, table_bytes, block, block_bytes),
+                     NQ_E_SPACE);
+    assert_int_equal(nq_block_decode(decoded, n, memory + misalignment, wanted, codec, n_levels,
+                                     table, table_bytes, block, block_bytes),
+                     NQ_OK);
+    assert_memory_equal(decoded, indices, n * sizeof *decoded);
+    if (block_bytes > 0)
+        assert_true(nq_block_decode(decoded, n, memory + misalignment, wanted, codec, n_levels,
+                                    table, table_bytes, block, block_bytes - 1) < NQ_OK);
+    free(decoded);
+    free(memory);
+}
+
+static void check_round_trip(uint32_t codec, uint32_t n_levels, size_t n, uint64_t *seed)
+{
+    static uint64_t counts[NQ_MAX_LEVELS];
+    uint16_t *indices = malloc(n * sizeof *indices + 1);
+    size_t n_bytes = 0, table_bytes = 0;
+    assert_non_null(indices);
+    draw(indices, counts, n, n_levels, seed);
+    nq_encoder *encoder = make_encoder(codec, n_levels, counts);
+    const size_t bound = (size_t)nq_encoder_bound(encoder, n);
+    uint8_t *block = malloc(bound + 1);
+    assert_non_null(block);
+    assert_int_equal(nq_encoder_encode(encoder, block, bound, &n_bytes, indices, n), NQ_OK);
+    assert_true(n_bytes <= bound);
+    if (n_bytes > 0) {
+        size_t ignored = 1;
+        assert_int_equal(nq_encoder_encode(encoder, block, n_bytes - 1, &ignored, indices, n),
+                         NQ_E_SPACE);
+        assert_int_equal(nq_encoder_encode(encoder, block, n_bytes, &ignored, indices, n), NQ_OK);
+        assert_int_equal(ignored, n_bytes);
+    }
+    const uint8_t *table = nq_encoder_table(encoder, &table_bytes);
+    check_decode(indices, n, codec, n_levels, table, table_bytes, block, n_bytes, n % 64);
+    free(block);
+    nq_encoder_destroy(encoder);
+    free(indices);
+}
+
+static void test_round_trips(void **state)
+{
+    (void)state;
+    static const uint32_t levels[] = {1, 2, 3, 17, 255, 256, 257, 4096, 65536};
+    static const size_t sizes[] = {0, 1, 2, 4095, 4096, 4097, 20003};
+    uint64_t seed = 1;
+    for (size_t c = 0; c < N_CODECS; c++)
+        for (size_t l = 0; has_codec(codecs[c]) && l < sizeof levels / sizeof *levels; l++)
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+                check_round_trip(codecs[c], levels[l], sizes[i], &seed);
+    for (size_t c = 0; c < N_CODECS; c++)
+        if (has_codec(codecs[c]))
+            check_round_trip(codecs[c], 17, (size_t)1 << 18, &seed);
+}
+
+/* "An index with count 0 may still be encoded, at a higher price." */
+static void test_count_0_may_be_encoded(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < N_CODECS; c++) {
+        uint64_t counts[100] = {0};
+        uint16_t indices[100];
+        uint8_t block[1000];
+        size_t n_bytes, table_bytes;
+        if (!has_codec(codecs[c]))
+            continue;
+        counts[50] = 1000000;
+        for (uint16_t i = 0; i < 100; i++)
+            indices[i] = i;
+        nq_encoder *encoder = make_encoder(codecs[c], 100, counts);
+        assert_int_equal(nq_encoder_encode(encoder, block, sizeof block, &n_bytes, indices, 100),
+                         NQ_OK);
+        const uint8_t *table = nq_encoder_table(encoder, &table_bytes);
+        check_decode(indices, 100, codecs[c], 100, table, table_bytes, block, n_bytes, 1);
+        nq_encoder_destroy(encoder);
+    }
+}
+
+/* ---- Arguments ----------------------------------------------------------------------------- */
+
+static void test_options(void **state)
+{
+    (void)state;
+    const uint64_t counts[4] = {1, 2, 3, 4};
+    struct {
+        nq_encoder_options known;
+        uint64_t more;
+    } longer = {options_for(NQ_CODEC_HUFFMAN, 4), 0};
+    nq_encoder *encoder;
+    nq_encoder_options o = options_for(NQ_CODEC_HUFFMAN, 4);
+    assert_int_equal(o.struct_size, sizeof o);
+    longer.known.struct_size = sizeof longer;
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &longer.known, counts), NQ_OK);
+    nq_encoder_destroy(encoder);
+    longer.more = 1;
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &longer.known, counts), NQ_E_ABI);
+    assert_null(encoder);
+    o.struct_size = 4;
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &o, counts), NQ_E_ABI);
+    o = options_for(NQ_CODEC_HUFFMAN, 4);
+    o.max_code_length = 24;
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &o, counts), NQ_OK);
+    nq_encoder_destroy(encoder);
+    o.max_code_length = 25;
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &o, counts), NQ_E_ARG);
+    nq_encoder_options_init_sized(NULL, sizeof o);
+    nq_encoder_options_init_sized(&o, 0);
+    assert_int_equal(o.max_code_length, 25);
+}
+
+static void test_create_refuses(void **state)
+{
+    (void)state;
+    const uint64_t counts[4] = {1, 2, 3, 4};
+    const uint64_t overflowing[2] = {UINT64_MAX, 1};
+    nq_encoder *encoder;
+    nq_encoder_options o = options_for(NQ_CODEC_HUFFMAN, 4);
+    assert_int_equal(nq_encoder_create(NULL, NULL, &o, counts), NQ_E_ARG);
+    assert_int_equal(nq_encoder_create(&encoder, NULL, NULL, counts), NQ_E_ARG);
+    assert_null(encoder);
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &o, NULL), NQ_E_ARG);
+    o = options_for(NQ_CODEC_HUFFMAN, 0);
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &o, counts), NQ_E_ARG);
+    o = options_for(NQ_CODEC_HUFFMAN, NQ_MAX_LEVELS + 1);
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &o, counts), NQ_E_ARG);
+    o = options_for(NQ_CODEC_HUFFMAN, 2);
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &o, overflowing), NQ_E_LIMIT);
+    o = options_for(NQ_CODEC_STORED, 2);
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &o, counts), NQ_E_UNSUPPORTED);
+    o = options_for(NQ_CODEC_AUTO, 2);
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &o, counts), NQ_E_UNSUPPORTED);
+    o = options_for(NQ_CODEC_FIXED, 2); /* counts do not matter */
+    assert_int_equal(nq_encoder_create(&encoder, NULL, &o, overflowing), NQ_OK);
+    nq_encoder_destroy(encoder);
+    nq_encoder_destroy(NULL);
+}
+
+static void test_limits_of_the_context(void **state)
+{
+    (void)state;
+    static uint64_t counts[300];
+    nq_ctx_options limits;
+    nq_ctx *ctx;
+    nq_encoder *encoder;
+    nq_ctx_options_init(&limits);
+    limits.max_levels = 256;
+    assert_int_equal(nq_ctx_create(&ctx, &limits), NQ_OK);
+    nq_encoder_options o = options_for(NQ_CODEC_HUFFMAN, 257);
+    assert_int_equal(nq_encoder_create(&encoder, ctx, &o, counts), NQ_E_LIMIT);
+    o.n_levels = 256;
+    assert_int_equal(nq_encoder_create(&encoder, ctx, &o, counts), NQ_OK);
+    nq_encoder_destroy(encoder);
+    nq_ctx_destroy(ctx);
+}
+
+static void test_encode_refuses(void **state)
+{
+    (void)state;
+    const uint64_t counts[4] = {1, 2, 3, 4};
+    uint16_t indices[3] = {0, 3, 4};
+    uint8_t block[100];
+    size_t n_bytes = 9;
+    for (size_t c = 0; c < N_CODECS; c++) {
+        if (!has_codec(codecs[c]))
+            continue;
+        nq_encoder *encoder = make_encoder(codecs[c], 4, counts);
+        assert_int_equal(nq_encoder_encode(encoder, block, 100, &n_bytes, indices, 3), NQ_E_ARG);
+        assert_int_equal(n_bytes, 0);
+        assert_int_equal(nq_encoder_encode(NULL, block, 100, &n_bytes, indices, 2), NQ_E_ARG);
+        assert_int_equal(nq_encoder_encode(encoder, NULL, 100, &n_bytes, indices, 2), NQ_E_ARG);
+        assert_int_equal(nq_encoder_encode(encoder, block, 100, NULL, indices, 2), NQ_E_ARG);
+        assert_int_equal(nq_encoder_encode(encoder, block, 100, &n_bytes, NULL, 2), NQ_E_ARG);
+        assert_int_equal(nq_encoder_encode(encoder, NULL, 0, &n_bytes, indices, 2), NQ_E_SPACE);
+        nq_encoder_destroy(encoder);
+    }
+    assert_null(nq_encoder_table(NULL, &n_bytes));
+    assert_int_equal(n_bytes, 0);
+    assert_int_equal(nq_encoder_bound(NULL, 10), 0);
+}
+
+static void test_decode_refuses(void **state)
+{
+    (void)state;
+    const uint8_t bytes[8] = {0};
+    uint16_t indices[8];
+    uint8_t memory[4096];
+    size_t n_bytes = 9;
+    assert_int_equal(nq_block_decoder_size(NULL, NQ_CODEC_FIXED, 2, NULL, 0), NQ_E_ARG);
+    assert_int_equal(nq_block_decoder_size(&n_bytes, NQ_CODEC_FIXED, 0, NULL, 0), NQ_E_ARG);
+    assert_int_equal(n_bytes, 0);
+    assert_int_equal(nq_block_decoder_size(&n_bytes, NQ_CODEC_FIXED, 65537, NULL, 0), NQ_E_ARG);
+    assert_int_equal(nq_block_decoder_size(&n_bytes, NQ_CODEC_HUFFMAN, 2, NULL, 5), NQ_E_ARG);
+    assert_int_equal(nq_block_decoder_size(&n_bytes, NQ_CODEC_HUFFMAN, 2, NULL, 0), NQ_E_TRUNCATED);
+    assert_int_equal(nq_block_decoder_size(&n_bytes, NQ_CODEC_STORED, 2, NULL, 0),
+                     NQ_E_UNSUPPORTED);
+    assert_int_equal(nq_block_decoder_size(&n_bytes, 77, 2, NULL, 0), NQ_E_UNSUPPORTED);
+    assert_int_equal(
+        nq_block_decode(NULL, 8, memory, sizeof memory, NQ_CODEC_FIXED, 2, NULL, 0, bytes, 1),
+        NQ_E_ARG);
+    assert_int_equal(nq_block_decode(indices, 8, NULL, 100, NQ_CODEC_FIXED, 2, NULL, 0, bytes, 1),
+                     NQ_E_ARG);
+    assert_int_equal(nq_block_decode(indices, 8, NULL, 0, NQ_CODEC_FIXED, 2, NULL, 0, bytes, 1),
+                     NQ_E_SPACE);
+    assert_int_equal(
+        nq_block_decode(indices, 8, memory, sizeof memory, NQ_CODEC_FIXED, 2, NULL, 0, NULL, 1),
+        NQ_E_ARG);
+    assert_int_equal(
+        nq_block_decode(indices, 8, memory, sizeof memory, NQ_CODEC_FIXED, 2, NULL, 0, NULL, 0),
+        NQ_E_TRUNCATED);
+    assert_int_equal(
+        nq_block_decode(indices, 8, memory, sizeof memory, NQ_CODEC_FIXED, 2, NULL, 3, bytes, 1),
+        NQ_E_ARG);
+    assert_int_equal(
+        nq_block_decode(indices, 8, memory, sizeof memory, NQ_CODEC_FIXED, 2, bytes, 3, bytes, 1),
+        NQ_E_CORRUPT);
+    assert_int_equal(
+        nq_block_decode(indices, 8, memory, sizeof memory, NQ_CODEC_FIXED, 2, NULL, 0, bytes, 1),
+        NQ_OK);
+}
+
+/* Any bytes for tables and blocks: an error, or indices that are levels. */
+static void test_random_bytes(void **state)
+{
+    (void)state;
+    uint64_t seed = 2;
+    for (int round = 0; round < 30000; round++) {
+        uint8_t table[40], block[200];
+        uint16_t indices[300];
+        const uint32_t codec = codecs[unit_random(&seed) % N_CODECS];
+        const uint32_t n_levels = 1 + (uint32_t)(unit_random(&seed) % (round % 2 ? 20 : 700));
+        const size_t table_bytes = codec == NQ_CODEC_FIXED ? 0 : unit_random(&seed) % 40;
+        const size_t block_bytes = unit_random(&seed) % 200;
+        const size_t n = unit_random(&seed) % 300;
+        size_t wanted;
+        for (size_t i = 0; i < sizeof table; i++)
+            table[i] = (uint8_t)(unit_random(&seed) & (round % 3 ? unit_random(&seed) : 0xff));
+        for (size_t i = 0; i < sizeof block; i++)
+            block[i] = (uint8_t)unit_random(&seed);
+        if (nq_block_decoder_size(&wanted, codec, n_levels, table, table_bytes) != NQ_OK)
+            continue;
+        uint8_t *memory = malloc(wanted);
+        assert_non_null(memory);
+        if (nq_block_decode(indices, n, memory, wanted, codec, n_levels, table, table_bytes, block,
+                            block_bytes) == NQ_OK)
+            for (size_t i = 0; i < n; i++)
+                assert_true(indices[i] < n_levels);
+        free(memory);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_count_0_may_be_encoded),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_create_refuses),
+        cmocka_unit_test(test_limits_of_the_context),
+        cmocka_unit_test(test_encode_refuses),
+        cmocka_unit_test(test_decode_refuses),
+        cmocka_unit_test(test_random_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
