@@ -1,0 +1,596 @@
+/*
+ * Makes .nq files of every kind through the writer and the encoders, and tells what the library
+ * reads in a file, for tests/format/test_format.py to hold against the decoder in Python.
+ *
+ *     make_file example FILE      the worked example of docs/format/nq-v1.md
+ *     make_file cases             the names of the other files that can be made
+ *     make_file case NAME FILE
+ *     make_file dump FILE FOLDER  what the library decodes: NUMBER.indices, .levels, .f32, .own,
+ * ... make_file status            reads files from standard input, each with four bytes of length
+ * in front; prints what opening and verifying each tensor return
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/checksum.h"
+#include "codec/code_enc.h"
+#include "container/writer.h"
+#include "nq/nq.h"
+
+static void die(const char *what, nq_status status)
+{
+    fprintf(stderr, "make_file: %s: %s\n", what, nq_status_name(status));
+    exit(2);
+}
+
+static void must(const char *what, nq_status status)
+{
+    if (status != NQ_OK)
+        die(what, status);
+}
+
+static void *get(size_t n, size_t size)
+{
+    void *memory = calloc(n ? n : 1, size);
+    if (!memory)
+        die("memory", NQ_E_NOMEM);
+    return memory;
+}
+
+static FILE *open_file(const char *path, const char *mode)
+{
+    FILE *file = fopen(path, mode);
+    if (!file)
+        die(path, NQ_E_IO);
+    return file;
+}
+
+static nq_status write_at(void *user, uint64_t offset, const void *bytes, size_t n_bytes)
+{
+    FILE *file = user;
+    return fseek(file, (long)offset, SEEK_SET) == 0 && fwrite(bytes, 1, n_bytes, file) == n_bytes
+               ? NQ_OK
+               : NQ_E_IO;
+}
+
+static nqi_writer *start(FILE *file, uint64_t original_bytes)
+{
+    const nqi_allocator a = nqi_allocator_default();
+    const nq_sink sink = {.struct_size = sizeof sink, .write = write_at, .user = file};
+    nqi_writer *w;
+    must("writer", nqi_writer_create(&w, &a, &sink, original_bytes));
+    return w;
+}
+
+static void finish(nqi_writer *w, FILE *file)
+{
+    must("finish", nqi_writer_finish(w));
+    nqi_writer_destroy(w);
+    if (fclose(file) != 0)
+        die("closing", NQ_E_IO);
+}
+
+/* ---- Quantized tensors --------------------------------------------------------------------- */
+
+/* Encodes all blocks; a pass without a writer only adds their sizes up. */
+static uint64_t put_blocks(nqi_writer *w, const nqi_encoder *encoder, const uint16_t *indices,
+                           size_t n, uint32_t block_log2)
+{
+    uint64_t total = 0;
+    for (size_t at = 0; at < n; at += (size_t)1 << block_log2) {
+        const size_t left = n - at, most = (size_t)1 << block_log2;
+        const size_t now = left < most ? left : most;
+        const size_t bound = (size_t)nqi_encoder_bound(encoder, now);
+        uint8_t *block = get(bound, 1);
+        size_t n_bytes;
+        must("encode", nqi_encoder_encode(encoder, block, bound, &n_bytes, indices + at, now));
+        if (w)
+            must("block", nqi_writer_block(w, block, n_bytes, nqi_crc32c(0, block, n_bytes)));
+        total += n_bytes;
+        free(block);
+    }
+    return total;
+}
+
+static nqi_encoder *make_encoder(uint32_t codec, uint32_t n_levels, const uint16_t *indices,
+                                 size_t n, uint32_t flags)
+{
+    const nqi_allocator a = nqi_allocator_default();
+    uint64_t *counts = get(n_levels, sizeof *counts);
+    nqi_encoder *encoder;
+    for (size_t i = 0; i < n; i++)
+        counts[indices[i]]++;
+    must("encoder", nqi_encoder_create(&encoder, &a, codec, n_levels, 0,
+                                       codec == NQ_CODEC_FIXED ? NULL : counts, flags, 0));
+    free(counts);
+    return encoder;
+}
+
+static uint32_t add_table(nqi_writer *w, uint32_t codec, const nqi_encoder *encoder)
+{
+    size_t n_bytes;
+    const uint8_t *table = nqi_encoder_table(encoder, &n_bytes);
+    uint32_t id = NQ_NO_ID;
+    if (codec != NQ_CODEC_FIXED)
+        must("table", nqi_writer_add_table(&id, w, codec, table, n_bytes));
+    return id;
+}
+
+/* ---- The example --------------------------------------------------------------------------- */
+
+static void make_example(const char *path)
+{
+    static const uint16_t w_indices[32] = {1, 1, 0, 1, 2, 1, 1, 1, 0, 1, 1, 3, 1, 1, 1, 0,
+                                           1, 1, 1, 1, 2, 1, 0, 1, 1, 1, 1, 0, 1, 2, 1, 0};
+    static const uint16_t b_indices[] = {0, 4, 2, 1, 3};
+    static const int64_t cells[] = {-1, 0, 1, 3};
+    static const float levels[] = {-1, -0.25f, 0, 0.25f, 1};
+    static const uint64_t w_dims[] = {4, 8}, b_dims[] = {5};
+    const int64_t steps = 1000;
+    FILE *file = open_file(path, "wb");
+    nqi_writer *w = start(file, 250);
+    nqi_encoder *w_code = make_encoder(NQ_CODEC_HUFFMAN, 4, w_indices, 32, NQI_ENCODER_EXACT);
+    nqi_encoder *b_code = make_encoder(NQ_CODEC_FIXED, 5, b_indices, 5, 0);
+    const nqi_codebook_desc grid = {.storage = NQ_LEVELS_GRID,
+                                    .method = NQ_METHOD_UNIFORM,
+                                    .level_rule = NQ_LEVEL_GRID,
+                                    .n_levels = 4,
+                                    .step = 0.5,
+                                    .cells = cells};
+    const nqi_codebook_desc halves = {.storage = NQ_LEVELS_F16,
+                                      .method = NQ_METHOD_KMEANS,
+                                      .level_rule = NQ_LEVEL_WEIGHTED,
+                                      .n_levels = 5,
+                                      .levels = levels};
+    nqi_tensor_desc w_desc = {.name = "w",
+                              .name_bytes = 1,
+                              .dtype = NQ_F32,
+                              .rank = 2,
+                              .dims = w_dims,
+                              .codec = NQ_CODEC_HUFFMAN,
+                              .block_log2 = 18};
+    nqi_tensor_desc b_desc = {.name = "b",
+                              .name_bytes = 1,
+                              .dtype = NQ_F16,
+                              .rank = 1,
+                              .dims = b_dims,
+                              .codec = NQ_CODEC_FIXED,
+                              .block_log2 = 18};
+    const nqi_tensor_desc s_desc = {.name = "steps",
+                                    .name_bytes = 5,
+                                    .dtype = NQ_I64,
+                                    .codec = NQ_CODEC_STORED,
+                                    .block_log2 = NQI_BLOCK_LOG2_STORED,
+                                    .codebook = NQ_NO_ID,
+                                    .table = NQ_NO_ID};
+    must("metadata", nqi_writer_add_metadata(w, "format", 6, "pt", 2));
+    must("grid", nqi_writer_add_codebook(&w_desc.codebook, w, &grid));
+    w_desc.table = add_table(w, NQ_CODEC_HUFFMAN, w_code);
+    must("halves", nqi_writer_add_codebook(&b_desc.codebook, w, &halves));
+    b_desc.table = NQ_NO_ID;
+    w_desc.max_block_bytes = put_blocks(NULL, w_code, w_indices, 32, 18);
+    b_desc.max_block_bytes = put_blocks(NULL, b_code, b_indices, 5, 18);
+    must("w", nqi_writer_add_tensor(w, &w_desc));
+    must("b", nqi_writer_add_tensor(w, &b_desc));
+    must("steps", nqi_writer_add_tensor(w, &s_desc));
+    must("begin", nqi_writer_begin(w));
+    put_blocks(w, w_code, w_indices, 32, 18);
+    put_blocks(w, b_code, b_indices, 5, 18);
+    must("stored", nqi_writer_stored(w, &steps));
+    nqi_encoder_destroy(w_code);
+    nqi_encoder_destroy(b_code);
+    finish(w, file);
+}
+
+/* ---- Cases --------------------------------------------------------------------------------- */
+
+/* What the indices of a tensor are like. */
+enum { EVEN, SKEWED, ONE_VALUE, ESCAPES, NEARLY_ZERO, LONG_CODES };
+
+typedef struct spec {
+    uint32_t dtype;
+    uint32_t codec; /* NQ_CODEC_STORED: what follows rank does not count */
+    uint32_t block_log2;
+    uint32_t rank;
+    uint64_t dims[NQ_MAX_RANK];
+    uint32_t n_levels;
+    uint32_t storage;
+    uint32_t kind;
+} spec;
+
+typedef struct named_case {
+    const char *name;
+    const spec *specs;
+    size_t n_specs;
+} named_case;
+
+#define S NQ_CODEC_STORED
+#define F NQ_CODEC_FIXED
+#define H NQ_CODEC_HUFFMAN
+
+static const spec widths[] = {
+    {NQ_F32, F, 10, 1, {3000}, 1, NQ_LEVELS_F32, EVEN},
+    {NQ_F32, F, 10, 1, {3000}, 2, NQ_LEVELS_F32, EVEN},
+    {NQ_F32, F, 10, 1, {3000}, 3, NQ_LEVELS_F32, EVEN},
+    {NQ_F32, F, 10, 1, {3001}, 16, NQ_LEVELS_F16, EVEN},
+    {NQ_F32, F, 6, 1, {3001}, 17, NQ_LEVELS_F16, EVEN},
+    {NQ_F16, F, 12, 1, {4097}, 255, NQ_LEVELS_F32, EVEN},
+    {NQ_BF16, F, 10, 1, {3001}, 257, NQ_LEVELS_F32, EVEN},
+    {NQ_F32, F, 16, 1, {70001}, 65536, NQ_LEVELS_F32, EVEN},
+};
+
+static const spec huffman[] = {
+    {NQ_F32, H, 10, 1, {3000}, 1, NQ_LEVELS_F32, EVEN},
+    {NQ_F32, H, 10, 1, {3000}, 2, NQ_LEVELS_GRID, SKEWED},
+    {NQ_F32, H, 6, 1, {3000}, 3, NQ_LEVELS_GRID, SKEWED},
+    {NQ_F32, H, 10, 1, {3000}, 300, NQ_LEVELS_F32, ONE_VALUE},
+    {NQ_F32, H, 18, 2, {200, 300}, 41, NQ_LEVELS_GRID, SKEWED},
+    {NQ_F16, H, 13, 1, {50000}, 256, NQ_LEVELS_F16, SKEWED},
+    {NQ_BF16, H, 14, 1, {50001}, 257, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, H, 12, 1, {20000}, 1000, NQ_LEVELS_GRID, EVEN},
+    {NQ_F32, H, 16, 1, {70001}, 65536, NQ_LEVELS_F32, EVEN},
+    {NQ_F32, H, 16, 1, {70000}, 65536, NQ_LEVELS_GRID, SKEWED},
+    {NQ_F32, H, 15, 1, {32768}, 20, NQ_LEVELS_F32, NEARLY_ZERO},
+};
+
+static const spec escapes[] = {
+    {NQ_F32, H, 10, 1, {3000}, 5, NQ_LEVELS_F32, ESCAPES},
+    {NQ_F32, H, 13, 1, {30000}, 200, NQ_LEVELS_F32, ESCAPES},
+    {NQ_F32, H, 14, 1, {40000}, 5000, NQ_LEVELS_GRID, ESCAPES},
+    {NQ_F32, H, 16, 1, {70000}, 65536, NQ_LEVELS_F32, ESCAPES},
+};
+
+/* Codewords of all lengths up to the longest. */
+static const spec long_codes[] = {
+    {NQ_F32, H, 18, 1, {9000}, 60, NQ_LEVELS_F32, LONG_CODES},
+    {NQ_F32, H, 12, 1, {9000}, 300, NQ_LEVELS_GRID, LONG_CODES},
+};
+
+/* So small that very many damaged ones can be tried. */
+static const spec small[] = {
+    {NQ_F32, H, 6, 1, {150}, 12, NQ_LEVELS_GRID, SKEWED},
+    {NQ_F16, F, 6, 1, {100}, 5, NQ_LEVELS_F16, EVEN},
+    {NQ_F32, H, 6, 1, {100}, 60, NQ_LEVELS_GRID, ESCAPES},
+    {NQ_BF16, H, 6, 1, {65}, 3000, NQ_LEVELS_GRID, SKEWED},
+    {NQ_F32, H, 7, 1, {90}, 40, NQ_LEVELS_F16, LONG_CODES},
+    {NQ_F32, S, 6, 1, {17}, 0, 0, 0},
+    {NQ_F32, F, 7, 1, {30}, 1, NQ_LEVELS_F32, EVEN},
+    {NQ_F16, H, 7, 1, {30}, 2, NQ_LEVELS_F16, ONE_VALUE},
+};
+
+/* Around the sizes at which pieces and streams change. */
+static const spec lengths[] = {
+    {NQ_F32, H, 18, 0, {0}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, H, 18, 1, {2}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, H, 18, 1, {4095}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, H, 18, 1, {4096}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, H, 18, 1, {4097}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, H, 18, 1, {8191}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, H, 18, 1, {8192}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, H, 18, 1, {8193}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, H, 18, 1, {12289}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, H, 13, 1, {16384}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, H, 18, 1, {12290}, 600, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, H, 18, 1, {12291}, 600, NQ_LEVELS_F32, SKEWED},
+};
+
+static const spec shapes[] = {
+    {NQ_F32, F, 18, 0, {0}, 3, NQ_LEVELS_F32, EVEN},
+    {NQ_F32, F, 6, 1, {0}, 3, NQ_LEVELS_GRID, EVEN},
+    {NQ_F32, H, 6, 3, {4, 0, 9}, 3, NQ_LEVELS_F16, EVEN},
+    {NQ_BF16, H, 6, 8, {2, 1, 3, 1, 2, 5, 1, 4}, 30, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, S, 18, 0, {0}, 0, 0, 0},
+    {NQ_F32, S, 6, 1, {0}, 0, 0, 0},
+    {NQ_U16, S, 7, 8, {2, 2, 2, 2, 2, 2, 2, 2}, 0, 0, 0},
+    {NQ_F32, S, 24, 2, {0, 1000}, 0, 0, 0},
+};
+
+static const spec stored[] = {
+    {NQ_F32, S, 6, 1, {100}, 0, 0, 0},    {NQ_F16, S, 6, 1, {101}, 0, 0, 0},
+    {NQ_BF16, S, 7, 1, {102}, 0, 0, 0},   {NQ_F64, S, 6, 1, {99}, 0, 0, 0},
+    {NQ_BOOL, S, 6, 1, {98}, 0, 0, 0},    {NQ_U8, S, 6, 1, {97}, 0, 0, 0},
+    {NQ_I8, S, 6, 1, {96}, 0, 0, 0},      {NQ_U16, S, 6, 1, {95}, 0, 0, 0},
+    {NQ_I16, S, 6, 1, {94}, 0, 0, 0},     {NQ_U32, S, 6, 1, {93}, 0, 0, 0},
+    {NQ_I32, S, 6, 1, {92}, 0, 0, 0},     {NQ_U64, S, 6, 1, {91}, 0, 0, 0},
+    {NQ_I64, S, 6, 1, {90}, 0, 0, 0},     {NQ_F8_E5M2, S, 6, 1, {89}, 0, 0, 0},
+    {NQ_F8_E4M3, S, 6, 1, {88}, 0, 0, 0}, {NQ_F8_E8M0, S, 6, 1, {87}, 0, 0, 0},
+    {NQ_F6_E2M3, S, 6, 1, {88}, 0, 0, 0}, {NQ_F6_E3M2, S, 6, 1, {92}, 0, 0, 0},
+    {NQ_F4, S, 6, 1, {130}, 0, 0, 0},     {NQ_C64, S, 6, 1, {33}, 0, 0, 0},
+};
+
+#undef S
+#undef F
+#undef H
+
+#define CASE(name)                                                                                 \
+    {                                                                                              \
+#name, name, sizeof name / sizeof *name                                                    \
+    }
+static const named_case cases[] = {CASE(widths),  CASE(huffman), CASE(escapes), CASE(long_codes),
+                                   CASE(lengths), CASE(shapes),  CASE(stored),  CASE(small)};
+
+/* splitmix64 (Steele, Lea, Flood 2014). */
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static uint16_t random_index(const spec *s, uint64_t *seed)
+{
+    const uint64_t n = s->n_levels, r = next_random(seed);
+    switch (s->kind) {
+    case SKEWED: { /* about twice as many of each as of the next, up and down from the middle */
+        unsigned steps = 0;
+        while (steps < 60 && (r >> steps & 1))
+            steps++;
+        const uint64_t far = steps * (1 + n / 40) + (n > 80 ? next_random(seed) % (n / 40) : 0);
+        return (uint16_t)((n / 2 + (r >> 63 ? n - far % n : far)) % n);
+    }
+    case ONE_VALUE:
+        return (uint16_t)(n - 1);
+    case NEARLY_ZERO:
+        return (uint16_t)(r % 500 == 0 ? r / 500 % n : n / 2);
+    default:
+        return (uint16_t)(r % n);
+    }
+}
+
+/* A tensor on its way. */
+typedef struct prepared {
+    uint16_t *indices;
+    nqi_encoder *encoder;
+    uint8_t *data;
+    size_t n;
+    char name[16];
+} prepared;
+
+static size_t element_count(const spec *s)
+{
+    uint64_t n = 1;
+    for (uint32_t i = 0; i < s->rank; i++)
+        n *= s->dims[i];
+    return (size_t)n;
+}
+
+/* Each index half as often as the one before, as far as numbers go. */
+static nqi_encoder *encoder_of_long_codes(const spec *s)
+{
+    const nqi_allocator a = nqi_allocator_default();
+    uint64_t *counts = get(s->n_levels, sizeof *counts);
+    nqi_encoder *encoder;
+    for (uint32_t i = 0; i < s->n_levels; i++)
+        counts[i] = i < 40 ? UINT64_C(1) << (40 - i) : 1;
+    must("encoder", nqi_encoder_create(&encoder, &a, s->codec, s->n_levels, 24, counts, 0, 0));
+    free(counts);
+    return encoder;
+}
+
+/* For escapes the encoder is told of every sixteenth index alone. */
+static nqi_encoder *encoder_for(const spec *s, const uint16_t *indices, size_t n)
+{
+    if (s->kind == LONG_CODES)
+        return encoder_of_long_codes(s);
+    if (s->kind != ESCAPES)
+        return make_encoder(s->codec, s->n_levels, indices, n, n > 0 ? NQI_ENCODER_EXACT : 0);
+    uint16_t *seen = get(n, sizeof *seen);
+    for (size_t i = 0; i < n; i++)
+        seen[i] = (uint16_t)(indices[i] / 16 * 16 % s->n_levels);
+    nqi_encoder *encoder = make_encoder(s->codec, s->n_levels, seen, n, 0);
+    free(seen);
+    return encoder;
+}
+
+static uint32_t add_levels(nqi_writer *w, const spec *s, uint64_t *seed)
+{
+    float *levels = get(s->n_levels, sizeof *levels);
+    int64_t *cells = get(s->n_levels, sizeof *cells);
+    int64_t cell = -(int64_t)(s->n_levels / 2);
+    uint32_t id;
+    for (uint32_t i = 0; i < s->n_levels; i++) {
+        const uint64_t r = next_random(seed);
+        const uint32_t bits = (uint32_t)r; /* any float, NaN and infinity among them */
+        memcpy(&levels[i], &bits, sizeof bits);
+        if (r >> 62)
+            levels[i] = (float)((double)(int64_t)r * 0x1p-63);
+        cells[i] = cell;
+        cell += r >> 60 ? 1 : 1 + (int64_t)(r >> 40 & 0xfff);
+    }
+    const nqi_codebook_desc desc = {.storage = s->storage,
+                                    .method = NQ_METHOD_KMEANS,
+                                    .level_rule = NQ_LEVEL_MEAN,
+                                    .n_levels = s->n_levels,
+                                    .step = s->storage == NQ_LEVELS_GRID ? 0.0123 : 0,
+                                    .levels = levels,
+                                    .cells = cells};
+    must("codebook", nqi_writer_add_codebook(&id, w, &desc));
+    free(levels);
+    free(cells);
+    return id;
+}
+
+static void prepare(prepared *p, nqi_writer *w, const spec *s, uint64_t *seed)
+{
+    nqi_tensor_desc desc = {.name = p->name,
+                            .name_bytes = strlen(p->name),
+                            .dtype = s->dtype,
+                            .rank = s->rank,
+                            .dims = s->dims,
+                            .codec = s->codec,
+                            .block_log2 = s->block_log2,
+                            .codebook = NQ_NO_ID,
+                            .table = NQ_NO_ID};
+    p->n = element_count(s);
+    if (s->codec == NQ_CODEC_STORED) {
+        p->data = get(p->n, 8);
+        for (size_t i = 0; i < 8 * p->n; i++)
+            p->data[i] = (uint8_t)next_random(seed);
+    } else {
+        p->indices = get(p->n, sizeof *p->indices);
+        for (size_t i = 0; i < p->n; i++)
+            p->indices[i] = random_index(s, seed);
+        p->encoder = encoder_for(s, p->indices, p->n);
+        desc.codebook = add_levels(w, s, seed);
+        desc.table = add_table(w, s->codec, p->encoder);
+        desc.max_block_bytes = put_blocks(NULL, p->encoder, p->indices, p->n, s->block_log2);
+    }
+    must("tensor", nqi_writer_add_tensor(w, &desc));
+}
+
+static void make_case(const named_case *c, const char *path)
+{
+    uint64_t seed = 2024;
+    FILE *file = open_file(path, "wb");
+    nqi_writer *w = start(file, 123456789);
+    prepared *p = get(c->n_specs, sizeof *p);
+    must("metadata", nqi_writer_add_metadata(w, "case", 4, c->name, strlen(c->name)));
+    for (size_t i = 0; i < c->n_specs; i++) {
+        snprintf(p[i].name, sizeof p[i].name, "%s.%u", c->name, (unsigned)i);
+        prepare(&p[i], w, &c->specs[i], &seed);
+    }
+    must("begin", nqi_writer_begin(w));
+    for (size_t i = 0; i < c->n_specs; i++) {
+        if (p[i].encoder)
+            put_blocks(w, p[i].encoder, p[i].indices, p[i].n, c->specs[i].block_log2);
+        else if (p[i].n > 0)
+            must("stored", nqi_writer_stored(w, p[i].data));
+        nqi_encoder_destroy(p[i].encoder);
+        free(p[i].indices);
+        free(p[i].data);
+    }
+    free(p);
+    finish(w, file);
+}
+
+/* ---- Reading ------------------------------------------------------------------------------- */
+
+static uint8_t *load(const char *path, size_t *n_bytes)
+{
+    FILE *file = open_file(path, "rb");
+    uint8_t *bytes = NULL;
+    *n_bytes = 0;
+    for (size_t n = 1; n > 0; *n_bytes += n) {
+        bytes = realloc(bytes, *n_bytes + 65536);
+        if (!bytes)
+            die("memory", NQ_E_NOMEM);
+        n = fread(bytes + *n_bytes, 1, 65536, file);
+    }
+    fclose(file);
+    return bytes;
+}
+
+static void store(const char *folder, uint64_t tensor, const char *ending, const void *bytes,
+                  size_t n_bytes)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%u.%s", folder, (unsigned)tensor, ending);
+    FILE *file = open_file(path, "wb");
+    if (fwrite(bytes, 1, n_bytes, file) != n_bytes || fclose(file) != 0)
+        die(path, NQ_E_IO);
+}
+
+static void dump_tensor(const nq_reader *r, uint64_t tensor, const char *folder)
+{
+    static const char *const endings[] = {"f32", "f16", "bf16"};
+    nq_tensor_info info;
+    nq_decoder *d;
+    const float *levels;
+    size_t n_levels;
+    nq_tensor_info_init(&info);
+    must("info", nq_reader_tensor(r, tensor, &info));
+    must("decoder", nq_decoder_create(&d, NULL, r, tensor, NULL, NULL));
+    void *out = get((size_t)info.n_elements, 8);
+    for (uint32_t dtype = NQ_F32; dtype <= NQ_BF16 && info.dtype <= NQ_BF16; dtype++) {
+        must("read", nq_decoder_read(d, dtype, 0, info.n_elements, out));
+        store(folder, tensor, endings[dtype], out,
+              (size_t)info.n_elements * nq_dtype_bits(dtype) / 8);
+    }
+    must("read", nq_decoder_read(d, info.dtype, 0, info.n_elements, out));
+    store(folder, tensor, "own", out, (size_t)(info.n_elements * nq_dtype_bits(info.dtype) / 8));
+    must("codebook", nq_decoder_codebook(d, &levels, &n_levels));
+    if (levels) {
+        must("indices", nq_decoder_read_indices(d, 0, info.n_elements, out));
+        store(folder, tensor, "indices", out, (size_t)info.n_elements * sizeof(uint16_t));
+        store(folder, tensor, "levels", levels, n_levels * sizeof *levels);
+    }
+    free(out);
+    nq_decoder_destroy(d);
+}
+
+static void dump(const char *path, const char *folder)
+{
+    size_t n_bytes;
+    uint8_t *bytes = load(path, &n_bytes);
+    nq_reader *r;
+    nq_reader_info info;
+    nq_reader_info_init(&info);
+    must("open", nq_reader_open(&r, NULL, bytes, n_bytes, NULL));
+    must("info", nq_reader_get_info(r, &info));
+    for (uint64_t i = 0; i < info.n_tensors; i++)
+        dump_tensor(r, i, folder);
+    nq_reader_destroy(r);
+    free(bytes);
+}
+
+/* One line: what opening returns, and then what verifying each tensor does. */
+static void tell_status(const uint8_t *bytes, size_t n_bytes)
+{
+    nq_reader *r;
+    nq_reader_info info;
+    const nq_status status = nq_reader_open(&r, NULL, bytes, n_bytes, NULL);
+    printf("%s", nq_status_name(status));
+    nq_reader_info_init(&info);
+    if (status == NQ_OK)
+        must("info", nq_reader_get_info(r, &info));
+    for (uint64_t i = 0; status == NQ_OK && i < info.n_tensors; i++)
+        printf(" %s", nq_status_name(nq_reader_verify(r, NULL, i, NULL, NULL, NULL)));
+    printf("\n");
+    nq_reader_destroy(r);
+}
+
+static void tell_all(void)
+{
+    uint8_t raw[4];
+    while (fread(raw, 1, 4, stdin) == 4) {
+        const size_t n = raw[0] | (size_t)raw[1] << 8 | (size_t)raw[2] << 16 | (size_t)raw[3] << 24;
+        uint8_t *bytes = get(n, 1);
+        if (fread(bytes, 1, n, stdin) != n)
+            die("standard input", NQ_E_TRUNCATED);
+        tell_status(bytes, n);
+        free(bytes);
+    }
+}
+
+static const named_case *find_case(const char *name)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (strcmp(cases[i].name, name) == 0)
+            return &cases[i];
+    die(name, NQ_E_ARG);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    const char *verb = argc > 1 ? argv[1] : "";
+    if (strcmp(verb, "example") == 0 && argc == 3) {
+        make_example(argv[2]);
+    } else if (strcmp(verb, "cases") == 0) {
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            printf("%s\n", cases[i].name);
+    } else if (strcmp(verb, "case") == 0 && argc == 4) {
+        make_case(find_case(argv[2]), argv[3]);
+    } else if (strcmp(verb, "dump") == 0 && argc == 4) {
+        dump(argv[2], argv[3]);
+    } else if (strcmp(verb, "status") == 0) {
+        tell_all();
+    } else {
+        die("usage", NQ_E_ARG);
+    }
+    return 0;
+}
