@@ -74,7 +74,7 @@ static bool read_file(uint8_t **items, size_t *count, const char *folder, const 
         return fault_set(f, FAULT_LIMIT, "%.200s...: too long a path", folder);
     FILE *file = fopen(path, "rb");
     if (!file)
-        return fault_errno(f, path, "cannot open");
+        return fault_errno(f, path, "cannot be opened");
     const bool is_read = read_items(items, count, file, k, path, f);
     fclose(file);
     return is_read;

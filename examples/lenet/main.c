@@ -164,7 +164,7 @@ static bool save(const train_job *job, const float *weights, size_t n_images, ui
              (double)o->decay, o->shift, (unsigned long long)o->seed);
     const char *texts[][2] = {{"network", "LeNet-5 (Caffe), input pixel / 256"},
                               {"training", training},
-                              {"test accuracy", accuracy}};
+                              {"test_accuracy", accuracy}};
     st_pair metadata[3];
     const size_t n_metadata = accuracy ? 3 : 2;
     for (size_t i = 0; i < n_metadata; i++)

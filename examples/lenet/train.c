@@ -13,10 +13,10 @@
 #include "random.h"
 
 const train_options train_defaults = {.seed = 1,
-                                      .epochs = 30,
+                                      .epochs = 20,
                                       .batch = 64,
                                       .shift = 2,
-                                      .rate = 0.02f,
+                                      .rate = 0.05f,
                                       .momentum = 0.9f,
                                       .decay = 0.0005f};
 
