@@ -74,6 +74,41 @@ void nqi_view_f64(double *out, const nqi_view *view, uint64_t first, size_t n)
     }
 }
 
+void nqi_extent_join(nqi_extent *extent, const nqi_extent *other)
+{
+    if (other->low > other->high)
+        return;
+    const bool is_first = extent->low > extent->high;
+    extent->low = is_first ? other->low : NQI_MIN(extent->low, other->low);
+    extent->high = is_first ? other->high : NQI_MAX(extent->high, other->high);
+}
+
+/* Whole numbers in the order of the floats that they stand for: minima and maxima of whole numbers
+ * are what compilers make vector code of. Its own inverse. */
+NQI_INLINE int32_t swap_order(int32_t bits)
+{
+    return bits ^ ((bits >> 31) & INT32_MAX);
+}
+
+bool nqi_extent_add(nqi_extent *extent, const float *elements, size_t n)
+{
+    const int32_t infinite = 0x7f800000;
+    int32_t low = INT32_MAX, high = INT32_MIN;
+    for (size_t i = 0; i < n; i++) {
+        const int32_t order = swap_order((int32_t)nqi_f32_bits(elements[i]));
+        low = order < low ? order : low;
+        high = order > high ? order : high;
+    }
+    if (n == 0)
+        return true;
+    if (high >= infinite || low < -infinite)
+        return false;
+    const nqi_extent more = {nqi_f32_from_bits((uint32_t)swap_order(low)),
+                             nqi_f32_from_bits((uint32_t)swap_order(high))};
+    nqi_extent_join(extent, &more);
+    return true;
+}
+
 /* ---- Importance ---------------------------------------------------------------------------- */
 
 /* Adds an axis inside those that are there, merging it with the innermost one where that is the

@@ -42,6 +42,23 @@ static inline nqi_view nqi_view_make(const void *data, uint32_t dtype, uint64_t 
 void nqi_view_f32(float *out, const nqi_view *view, uint64_t first, size_t n);
 void nqi_view_f64(double *out, const nqi_view *view, uint64_t first, size_t n);
 
+/* Smallest and largest of some elements; low > high: there are none. Of two zeros either. */
+typedef struct nqi_extent {
+    float low;
+    float high;
+} nqi_extent;
+
+static inline nqi_extent nqi_extent_none(void)
+{
+    return (nqi_extent){.low = 1, .high = -1};
+}
+
+/* Widens the extent by another one. */
+void nqi_extent_join(nqi_extent *extent, const nqi_extent *other);
+
+/* Widens it by n elements; false, with the extent as it was, if one of them is not finite. */
+bool nqi_extent_add(nqi_extent *extent, const float *elements, size_t n);
+
 /* ---- Importance ---------------------------------------------------------------------------- */
 
 /*

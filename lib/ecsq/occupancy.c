@@ -149,8 +149,10 @@ NQI_INLINE void put(nqi_occupancy *o, int64_t number, float first, float last)
         return;
     }
     bin *b = &o->bins[o->table[place]];
-    b->first = NQI_MIN(b->first, first);
-    b->last = NQI_MAX(b->last, last);
+    if (NQI_UNLIKELY(first < b->first))
+        b->first = first;
+    if (NQI_UNLIKELY(last > b->last))
+        b->last = last;
 }
 
 /* floor(number / 2): the bin of twice the width that holds this one. */
@@ -232,12 +234,12 @@ static void sort_bins(bin *bins, size_t n)
     }
 }
 
-size_t nqi_occupancy_runs(nqi_run *runs, nqi_occupancy *o)
+size_t nqi_occupancy_runs(nqi_stretch *runs, nqi_occupancy *o)
 {
     if (!runs)
         return o->n;
     sort_bins(o->bins, o->n);
     for (uint32_t i = 0; i < o->n; i++)
-        runs[i] = (nqi_run){.first = o->bins[i].first, .last = o->bins[i].last};
+        runs[i] = (nqi_stretch){.first = o->bins[i].first, .last = o->bins[i].last};
     return o->n;
 }

@@ -30,10 +30,10 @@
 
 /* Weights from first to last of which no two neighbours are further apart than fact (1) says: all
  * cells from first's to last's are in use. */
-typedef struct nqi_run {
+typedef struct nqi_stretch {
     float first;
     float last;
-} nqi_run;
+} nqi_stretch;
 
 typedef struct nqi_occupancy nqi_occupancy;
 
@@ -57,6 +57,6 @@ double nqi_occupancy_least_step(const nqi_occupancy *o);
 
 /* The bins as runs for that step and larger ones, in rising order, into `runs` (NULL: only their
  * number). Ends the adding. */
-size_t nqi_occupancy_runs(nqi_run *runs, nqi_occupancy *o);
+size_t nqi_occupancy_runs(nqi_stretch *runs, nqi_occupancy *o);
 
 #endif

@@ -47,7 +47,7 @@ typedef struct change {
 } change;
 
 typedef struct search {
-    nqi_run *runs;
+    nqi_stretch *runs;
     size_t n_runs;
     uint32_t max_cells;
     uint64_t work;
@@ -59,7 +59,7 @@ typedef struct search {
 
 /* ---- Counting ------------------------------------------------------------------------------ */
 
-uint64_t nqi_uniform_used_cells(int64_t *cells, uint64_t max_cells, const nqi_run *runs,
+uint64_t nqi_uniform_used_cells(int64_t *cells, uint64_t max_cells, const nqi_stretch *runs,
                                 size_t n_runs, double step)
 {
     uint64_t used = 0;
@@ -84,7 +84,7 @@ static void merge_runs(search *s, double step)
     const double bridged = step * (1 - NQI_CELL_SLACK);
     size_t n = 0;
     for (size_t r = 0; r < s->n_runs; r++) {
-        const nqi_run run = s->runs[r];
+        const nqi_stretch run = s->runs[r];
         if (n > 0 && (double)run.first - (double)s->runs[n - 1].last <= bridged)
             s->runs[n - 1].last = run.last;
         else
@@ -130,7 +130,7 @@ static estimate look_at(search *s, double a, double b)
     const double sure_gap = b * (1 + NQI_CELL_SLACK);
     travel previous = {.at_a = 0};
     for (size_t r = 0; r < s->n_runs; r++) {
-        const nqi_run run = s->runs[r];
+        const nqi_stretch run = s->runs[r];
         const travel first = travel_of(run.first, a, b);
         const travel last = travel_of(run.last, a, b);
         const uint64_t apart = last.low > first.high ? (uint64_t)(last.low - first.high) : 0;
@@ -288,7 +288,7 @@ static uint64_t find(search *s, interval steps)
 }
 
 /* A step with which all weights are in cell 0: over twice the largest magnitude. */
-static double largest_step(const nqi_run *runs, size_t n_runs)
+static double largest_step(const nqi_stretch *runs, size_t n_runs)
 {
     double largest = 0;
     if (n_runs > 0) {
@@ -298,8 +298,8 @@ static double largest_step(const nqi_run *runs, size_t n_runs)
     return 4 * largest;
 }
 
-nq_status nqi_uniform_find_step(double *step, const nqi_allocator *a, nqi_run *runs, size_t *n_runs,
-                                double least, uint32_t max_cells, uint64_t max_work)
+nq_status nqi_uniform_find_step(double *step, const nqi_allocator *a, nqi_stretch *runs,
+                                size_t *n_runs, double least, uint32_t max_cells, uint64_t max_work)
 {
     const double most = largest_step(runs, *n_runs);
     const size_t n_cells = 2 * *n_runs;

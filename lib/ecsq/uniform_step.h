@@ -21,12 +21,13 @@
  * but a smaller one may do so too; nothing but the runs decides about that. NQ_OK, NQ_E_NOMEM,
  * NQ_E_LIMIT.
  */
-nq_status nqi_uniform_find_step(double *step, const nqi_allocator *a, nqi_run *runs, size_t *n_runs,
-                                double least, uint32_t max_cells, uint64_t max_work);
+nq_status nqi_uniform_find_step(double *step, const nqi_allocator *a, nqi_stretch *runs,
+                                size_t *n_runs, double least, uint32_t max_cells,
+                                uint64_t max_work);
 
 /* Cells in use with this step, for runs that are right for it; their numbers go, rising, into
  * `cells` if that is not NULL, max_cells of them at most. */
-uint64_t nqi_uniform_used_cells(int64_t *cells, uint64_t max_cells, const nqi_run *runs,
+uint64_t nqi_uniform_used_cells(int64_t *cells, uint64_t max_cells, const nqi_stretch *runs,
                                 size_t n_runs, double step);
 
 #endif

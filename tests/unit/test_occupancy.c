@@ -86,7 +86,7 @@ static void the_map_does_not_depend_on_order_or_parts(void **state)
 {
     (void)state;
     static float w[MOST];
-    static nqi_run runs[MOST], other[MOST];
+    static nqi_stretch runs[MOST], other[MOST];
     uint64_t seed = 1;
     for (uint32_t kind = 0; kind < N_KINDS; kind++) {
         make_weights(w, MOST, kind, &seed);
@@ -145,7 +145,7 @@ static void runs_count_cells_from_the_least_step_on(void **state)
 {
     (void)state;
     static float w[MOST];
-    static nqi_run runs[MOST];
+    static nqi_stretch runs[MOST];
     uint64_t seed = 3;
     for (uint32_t kind = 0; kind < N_KINDS; kind++) {
         make_weights(w, MOST, kind, &seed);
@@ -168,7 +168,7 @@ static void runs_count_cells_from_the_least_step_on(void **state)
 static void used_cells_are_listed(void **state)
 {
     (void)state;
-    const nqi_run runs[] = {{-3.2f, -3.1f}, {-0.1f, 2.2f}, {2.4f, 2.4f}, {7, 9}};
+    const nqi_stretch runs[] = {{-3.2f, -3.1f}, {-0.1f, 2.2f}, {2.4f, 2.4f}, {7, 9}};
     int64_t cells[16];
     const int64_t want[] = {-3, 0, 1, 2, 7, 8, 9};
     assert_int_equal(nqi_uniform_used_cells(NULL, 0, runs, 4, 1.0), 7);
@@ -206,7 +206,7 @@ static double brute_force(const float *sorted, size_t n, double least, uint32_t 
 
 static double search(const float *w, size_t n, double least, uint32_t k)
 {
-    static nqi_run runs[6 * MOST];
+    static nqi_stretch runs[6 * MOST];
     static int64_t cells[MOST];
     const nqi_allocator a = nqi_allocator_default();
     nqi_occupancy *o = map_of(w, n, k, largest(w, n));
@@ -337,7 +337,7 @@ static void a_bound_on_the_work_ends_the_search(void **state)
 {
     (void)state;
     static float w[20000];
-    static nqi_run runs[60000];
+    static nqi_stretch runs[60000];
     const uint32_t k = 9000;
     const nqi_allocator a = nqi_allocator_default();
     uint64_t seed = 8;
@@ -377,7 +377,7 @@ static void memory_runs_out(void **state)
     (void)state;
     nqi_allocator left = {.max_bytes = 0};
     const nqi_allocator a = {no_memory, give_back, &left, UINT64_MAX};
-    nqi_run runs[] = {{1, 1}, {2, 2}};
+    nqi_stretch runs[] = {{1, 1}, {2, 2}};
     size_t n_runs = 2;
     double step;
     nqi_occupancy *o = (nqi_occupancy *)&left;

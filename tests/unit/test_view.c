@@ -248,11 +248,44 @@ static void shaping_floors_scales_and_raises(void **state)
     assert_true(zero[0] == 1 && zero[1] == 1);
 }
 
+static void extents_tell_the_ends(void **state)
+{
+    (void)state;
+    uint64_t seed = 5;
+    float w[100];
+    for (uint32_t round = 0; round < 2000; round++) {
+        const size_t n = unit_random(&seed) % 100;
+        nqi_extent got = nqi_extent_none(), want = nqi_extent_none();
+        for (size_t i = 0; i < n; i++) {
+            const uint32_t bits = (uint32_t)unit_random(&seed);
+            w[i] =
+                nqi_f32_from_bits((bits & 0x7f800000u) == 0x7f800000u ? bits & 0x807fffffu : bits);
+            const nqi_extent one = {w[i], w[i]};
+            nqi_extent_join(&want, &one);
+        }
+        assert_true(nqi_extent_add(&got, w, n));
+        assert_true(got.low == want.low && got.high == want.high);
+        const float wrong[] = {NAN, -NAN, INFINITY, -INFINITY};
+        if (n == 0)
+            continue;
+        w[unit_random(&seed) % n] = wrong[round % 4];
+        assert_false(nqi_extent_add(&got, w, n));
+        assert_true(got.low == want.low && got.high == want.high);
+    }
+    const float ends[] = {0x1.fffffep127f, -0x1.fffffep127f, 0x1p-149f};
+    nqi_extent got = nqi_extent_none();
+    const nqi_extent none = nqi_extent_none();
+    assert_true(nqi_extent_add(&got, ends, 3) && got.low == ends[1] && got.high == ends[0]);
+    nqi_extent_join(&got, &none);
+    assert_true(got.low == ends[1] && got.high == ends[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_half_is_read),
         cmocka_unit_test(floats_are_read_at_any_address),
+        cmocka_unit_test(extents_tell_the_ends),
         cmocka_unit_test(importance_broadcasts_as_in_numpy),
         cmocka_unit_test(eight_axes_alternate),
         cmocka_unit_test(shapes_are_merged),
