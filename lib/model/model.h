@@ -1,0 +1,179 @@
+/*
+ * Several tensors together: what was added, who shares a codebook, what was found for them, and
+ * what became of it. The plan of the public interface is this struct behind argument checks.
+ *
+ *     tensors.c   adding: copies and views; names.c  no name twice
+ *     groups.c    who shares a codebook
+ *     scan.c      one pass over a group's weights and importance before the design
+ *     average.c   importance averaged over tensors or channels
+ *     design.c    levels, and how often each tensor uses each
+ *     codes.c     which code each tensor gets, and who shares a code table
+ *     write.c     quantizing, coding and writing, block by block
+ */
+#ifndef NQI_MODEL_H
+#define NQI_MODEL_H
+
+#include "codec/code_enc.h"
+#include "container/writer.h"
+#include "distortion/distortion.h"
+#include "distortion/pass.h"
+#include "ecsq/uniform.h"
+#include "nq/plan.h"
+#include "stats/weights.h"
+
+/* "No group", "no codebook". */
+#define NQI_NO_GROUP UINT32_MAX
+
+/* How often a tensor uses a level. */
+typedef struct nqi_level_count {
+    uint64_t count;
+    uint32_t level;
+} nqi_level_count;
+
+typedef struct nqi_model_tensor {
+    nq_tensor desc;                 /* its name is the model's copy, its data the caller's */
+    nq_plan_tensor_options options; /* nothing left to inherit but the target's value */
+    bool has_own_target;
+    bool is_quantized;
+    bool has_importance;
+    uint64_t n;
+    nqi_view view;             /* of floating types */
+    nqi_importance importance; /* as given; ones without */
+
+    /* What the design found. */
+    uint32_t group; /* NQI_NO_GROUP for stored ones */
+    nqi_level_count *counts;
+    uint32_t n_counts;
+    uint32_t codec;
+    nqi_encoder *own; /* a code of its own, or NULL */
+
+    /* What writing measured. */
+    uint64_t payload_bytes;
+    nqi_distortion distortion;
+} nqi_model_tensor;
+
+/* Tensors that share a codebook. */
+typedef struct nqi_model_group {
+    nq_plan_tensor_options
+        options; /* of its first tensor: method, target and level rule are all's */
+    uint32_t *tensors;
+    nqi_weights *parts; /* their views, importance averaged where that is asked for, and shaped */
+    double **averages;  /* what averaged views look at, one for each part, or NULL */
+    uint64_t *n_averages;
+    uint32_t n;
+    uint32_t capacity;
+    uint64_t n_elements;
+    bool has_importance;
+    bool ignores_importance; /* all of it is zero */
+    nqi_extent extents[NQI_N_WEIGHT_TYPES];
+    bool is_designed;
+    nqi_uniform quantizer;
+    double *decoded[NQI_N_WEIGHT_TYPES]; /* levels as each type rounds them, where it occurs */
+    nqi_encoder *fixed;
+    nqi_encoder *shared; /* Huffman, for those without one of their own; may be NULL */
+} nqi_model_group;
+
+/* A set of the tensors' names. */
+typedef struct nqi_name_set {
+    uint32_t *places; /* tensor + 1, or 0 */
+    uint64_t capacity;
+} nqi_name_set;
+
+typedef struct nqi_metadata {
+    char *text; /* key and value behind each other */
+    uint64_t key_bytes;
+    uint64_t value_bytes;
+} nqi_metadata;
+
+typedef struct nqi_limits {
+    uint32_t max_tensors;
+    uint32_t max_levels;
+    uint32_t max_name_bytes;
+    uint64_t max_elements;
+} nqi_limits;
+
+typedef struct nqi_model {
+    nqi_env env;
+    nqi_limits limits;
+    nq_plan_options options; /* checked */
+    nqi_model_tensor *tensors;
+    uint64_t n_tensors;
+    uint64_t tensors_capacity;
+    nqi_name_set names;
+    nqi_metadata *metadata;
+    uint64_t n_metadata;
+    uint64_t metadata_capacity;
+    nqi_model_group *groups;
+    uint64_t n_groups;
+    uint64_t groups_capacity;
+    bool is_solved;
+    bool is_written;
+    uint64_t original_bytes;
+    uint64_t file_bytes;
+    uint32_t n_tables;
+    nqi_distortion distortion;
+} nqi_model;
+
+/* ---- Adding -------------------------------------------------------------------------------- */
+
+/* The description was checked but for what depends on the model; importance may be NULL. The model
+ * is unchanged after a failure. NQ_OK, NQ_E_ARG, NQ_E_LIMIT, NQ_E_NOMEM, with diag filled. */
+nq_status nqi_model_add(nqi_model *m, const nq_tensor *tensor, const nq_tensor *importance,
+                        const nq_plan_tensor_options *options, nq_diag *diag);
+nq_status nqi_model_add_metadata(nqi_model *m, const char *key, size_t key_bytes, const char *value,
+                                 size_t value_bytes, nq_diag *diag);
+
+/* Frees all that the model holds, not the struct. */
+void nqi_model_free(nqi_model *m);
+
+/* The tensor of this name, or NQ_NONE. */
+uint64_t nqi_model_find(const nqi_model *m, const char *name, size_t name_bytes);
+
+/* Makes room for one tensor more, and notes it. NQ_E_NOMEM, NQ_E_LIMIT. */
+nq_status nqi_name_set_reserve(nqi_model *m);
+void nqi_name_set_add(nqi_model *m, uint32_t tensor);
+
+/* ---- Solving ------------------------------------------------------------------------------- */
+
+/* All of what follows, in order. May be called again after a failure. */
+nq_status nqi_model_solve(nqi_model *m, nq_diag *diag);
+
+/* Forms the groups. */
+nq_status nqi_groups_form(nqi_model *m, nq_diag *diag);
+void nqi_groups_free(nqi_model *m);
+
+/* Averages the importance of a group's parts as the options say. */
+nq_status nqi_group_average(nqi_model *m, nqi_model_group *g, nq_diag *diag);
+
+/* Range of the weights, and how importance is to be shaped. NQ_E_NUMERIC. */
+nq_status nqi_group_scan(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress,
+                         nq_diag *diag);
+
+/* Levels and counts. */
+nq_status nqi_group_design(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress,
+                           nq_diag *diag);
+
+/* Codes for the tensors of a group that has levels. */
+nq_status nqi_group_choose_codes(nqi_model *m, nqi_model_group *g, nq_diag *diag);
+
+/* The code that a quantized tensor was given. */
+const nqi_encoder *nqi_model_encoder(const nqi_model *m, const nqi_model_tensor *t);
+
+/* Blocks of a quantized tensor, and of what size. */
+uint32_t nqi_model_block_log2(const nqi_model *m);
+uint64_t nqi_model_blocks(const nqi_model *m, const nqi_model_tensor *t);
+
+/* Bytes that all blocks of a tensor take at most with this code: exact but for padding. */
+uint64_t nqi_model_code_bytes(const nqi_model *m, const nqi_model_tensor *t,
+                              const nqi_encoder *encoder, const uint64_t *counts);
+
+/* A tensor's counts as an array over all levels, which was zero; and zero again. */
+void nqi_model_spread_counts(uint64_t *counts, const nqi_model_tensor *t);
+void nqi_model_clear_counts(uint64_t *counts, const nqi_model_tensor *t);
+
+/* ---- Writing ------------------------------------------------------------------------------- */
+
+/* Writes the file of a solved model; sink may be NULL. What the sink returned is handed on. */
+nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag);
+
+#endif
