@@ -73,7 +73,7 @@ void nqi_unpack_u8(uint8_t *out, const uint8_t *bytes, size_t n, unsigned width)
     }
 }
 
-/* ---- Any width, into words of 16 bits ------------------------------------------------------ */
+/* ---- Widths from 9 on, into words of 16 bits ----------------------------------------------- */
 
 typedef struct spread16 {
     uint64_t two;
@@ -106,10 +106,23 @@ NQI_INLINE void unpack_group(uint16_t *out, const uint8_t *bytes, const spread16
     spread_to_words(out + 4, upper, s);
 }
 
+/* Numbers of up to 8 bits go through bytes, eight of which fit a machine word. */
+static void unpack_narrow(uint16_t *out, const uint8_t *bytes, size_t n, unsigned width)
+{
+    enum { CHUNK = 256 };
+    uint8_t narrow[CHUNK];
+    for (size_t done = 0; done < n; done += CHUNK) {
+        const size_t now = NQI_MIN(n - done, (size_t)CHUNK);
+        nqi_unpack_u8(narrow, bytes + nqi_packed_bytes(done, width), now, width);
+        for (size_t i = 0; i < now; i++)
+            out[done + i] = narrow[i];
+    }
+}
+
 void nqi_unpack_u16(uint16_t *out, const uint8_t *bytes, size_t n, unsigned width)
 {
-    if (width == 0) {
-        memset(out, 0, n * sizeof *out);
+    if (width <= 8) {
+        unpack_narrow(out, bytes, n, width);
         return;
     }
     const spread16 s = make_spread16(width);

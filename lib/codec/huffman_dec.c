@@ -36,6 +36,7 @@ static nq_status place_streams(nqi_huffman_block *block, uint64_t after)
         at += (size_t)n_bytes;
         left -= n_bytes;
         block->streams[i].end = at;
+        nqi_huffman_refill_carefully(block, &block->streams[i]);
     }
     block->low = block->n_bytes ? block->bytes + at : block->bytes;
     return NQ_OK;

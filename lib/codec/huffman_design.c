@@ -14,10 +14,10 @@
 #include "codec/bits_fmt.h"
 #include "codec/huffman_lengths.h"
 
-/* Where uncoded low bits would cost at most 1/2048, speed decides for them, as long as so many
- * symbols are left: smaller alphabets are the fastest as they are. */
-#define FREE_SHARE   2048u
-#define FREE_SYMBOLS 32u
+/* Where an uncoded low bit costs at most 1/2048 of the size and the codewords are longer than five
+ * bits on average, speed decides for it: of such codewords hardly two fit the decoder's table. */
+#define FREE_SHARE  2048u
+#define FREE_LENGTH 5u
 
 /* Once low bits cost 1/32 more than the best, more of them are not tried. */
 #define HOPELESS_SHARE 32u
@@ -43,7 +43,9 @@ typedef struct trial {
     uint64_t rare; /* symbols with at most this count share the escape */
     bool has_escape;
     unsigned escape_length;
-    uint64_t bits; /* table, and indices as far as they are counted */
+    uint64_t n;     /* indices */
+    uint64_t coded; /* bits of their codewords */
+    uint64_t bits;  /* of table, codewords and low bits */
 } trial;
 
 /* ---- Workshop ------------------------------------------------------------------------------ */
@@ -143,11 +145,12 @@ static void measure(const workshop *w, trial *t)
 {
     const nqi_huffman_lengths_view view = view_of(w, t);
     const uint64_t escape_bits = t->escape_length + nqi_bits_for(t->n_symbols);
-    t->bits = nqi_huffman_table_bits(&view) >> w->shift;
     for (uint32_t i = 0; i < t->n_symbols; i++) {
         const bool has_code = w->lengths[i] != NQI_HUFFMAN_NO_CODE;
-        t->bits += w->counts[i] * (t->low_bits + (has_code ? w->lengths[i] : escape_bits));
+        t->n += w->counts[i];
+        t->coded += w->counts[i] * (has_code ? w->lengths[i] : escape_bits);
     }
+    t->bits = (nqi_huffman_table_bits(&view) >> w->shift) + t->coded + t->n * t->low_bits;
 }
 
 /* ---- The best ------------------------------------------------------------------------------ */
@@ -197,7 +200,7 @@ static trial best_trial(workshop *w)
     } while (n <= NQI_HUFFMAN_MAX_LOW_BITS && (UINT32_C(1) << n) < w->spec->n_levels);
     const uint64_t acceptable = trials[best].bits + trials[best].bits / FREE_SHARE;
     for (unsigned i = best + 1; i < n; i++)
-        if (trials[i].bits <= acceptable && trials[i].n_symbols >= FREE_SYMBOLS)
+        if (trials[i].bits <= acceptable && trials[i - 1].coded > FREE_LENGTH * trials[i - 1].n)
             best = i;
     return trials[best];
 }

@@ -2,6 +2,7 @@
  * Encoding blocks with a Huffman code. The size of each stream is summed up first, so that all of
  * them go straight to their places and nothing is allocated. docs/format/codecs.md has the format.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -15,12 +16,16 @@
  * bits these are in the lowest byte. */
 typedef uint64_t codeword;
 
-#define NO_CODEWORD 0x80u /* in place of a number of bits */
+/* In place of a number of bits: more than all others of a piece add up to, so that a sum tells. */
+#define NO_CODEWORD (UINT32_C(1) << 18)
+#define MOST_BITS   (NQI_HUFFMAN_MAX_LENGTH + 16)
+static_assert(NQI_PIECE * MOST_BITS < NO_CODEWORD, "a sum without gaps is smaller");
+static_assert((uint64_t)NQI_PIECE * NO_CODEWORD <= UINT32_MAX, "a sum of gaps does not wrap");
 
 typedef struct huffman_encoder {
     nqi_encoder head;
     codeword *codewords;
-    uint8_t *n_bits; /* the same numbers of bits, closer together */
+    uint32_t *n_bits; /* the same numbers of bits, or NO_CODEWORD */
     uint32_t n_symbols;
     unsigned low_bits;
     unsigned longest; /* number of bits among the symbols that have any */
@@ -66,9 +71,9 @@ static void assign(huffman_encoder *e, const nqi_huffman_design *d)
         else if (d->has_escape)
             e->codewords[i] = make_codeword(escape | (uint64_t)i << d->escape_length,
                                             d->escape_length + raw_bits);
-        else
-            e->codewords[i] = make_codeword(0, NO_CODEWORD);
-        e->n_bits[i] = (uint8_t)e->codewords[i];
+        e->n_bits[i] = length == NQI_HUFFMAN_NO_CODE && !d->has_escape
+                           ? NO_CODEWORD
+                           : (uint32_t)e->codewords[i] & 0xff;
         if (e->n_bits[i] != NO_CODEWORD)
             e->longest = NQI_MAX(e->longest, e->n_bits[i]);
     }
@@ -80,13 +85,14 @@ static nq_status build(nqi_encoder **out, const nqi_allocator *a, const nqi_huff
     void *memory;
     const nqi_huffman_lengths_view view = nqi_huffman_design_view(d);
     const size_t table_bytes = (size_t)((nqi_huffman_table_bits(&view) + 7) / 8);
-    const uint64_t n_bytes =
-        sizeof(huffman_encoder) + (uint64_t)d->n_symbols * (sizeof(codeword) + 1) + table_bytes;
+    const uint64_t n_bytes = sizeof(huffman_encoder) +
+                             (uint64_t)d->n_symbols * (sizeof(codeword) + sizeof(uint32_t)) +
+                             table_bytes;
     NQI_TRY(nqi_alloc_zero(&memory, a, n_bytes, 1));
     huffman_encoder *e = memory;
     e->codewords = (codeword *)(void *)(e + 1);
-    e->n_bits = (uint8_t *)(e->codewords + d->n_symbols);
-    uint8_t *table = e->n_bits + d->n_symbols;
+    e->n_bits = (uint32_t *)(void *)(e->codewords + d->n_symbols);
+    uint8_t *table = (uint8_t *)(e->n_bits + d->n_symbols);
     nqi_huffman_table_put(table, &view);
     e->n_symbols = d->n_symbols;
     e->low_bits = d->low_bits;
@@ -174,17 +180,27 @@ static bool are_levels(const nqi_encoder *head, const uint16_t *indices, size_t 
     return n == 0 || largest < head->n_levels;
 }
 
-/* Bits of a few indices, 2^16 at most; false if one has no codeword. */
-static bool sum_bits(uint64_t *sum, const huffman_encoder *e, const uint16_t *indices, size_t n)
+/* Bits of at most a piece. Four sums, so that the additions need not wait for each other. */
+NQI_INLINE uint32_t sum_shifted(const huffman_encoder *e, const uint16_t *indices, size_t n,
+                                unsigned low_bits)
 {
-    uint32_t bits = 0, seen = 0;
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t n_bits = e->n_bits[indices[i] >> e->low_bits];
-        bits += n_bits;
-        seen |= n_bits;
+    const uint32_t *n_bits = e->n_bits;
+    uint32_t a = 0, b = 0, c = 0, d = 0;
+    for (; n >= 4; n -= 4, indices += 4) {
+        a += n_bits[indices[0] >> low_bits];
+        b += n_bits[indices[1] >> low_bits];
+        c += n_bits[indices[2] >> low_bits];
+        d += n_bits[indices[3] >> low_bits];
     }
-    *sum += bits;
-    return !(seen & NO_CODEWORD);
+    for (; n > 0; n--, indices++)
+        a += n_bits[*indices >> low_bits];
+    return a + b + c + d;
+}
+
+static uint32_t sum_bits(const huffman_encoder *e, const uint16_t *indices, size_t n)
+{
+    return e->low_bits == 0 ? sum_shifted(e, indices, n, 0)
+                            : sum_shifted(e, indices, n, e->low_bits);
 }
 
 /* Bits of each stream. */
@@ -198,8 +214,10 @@ static nq_status sum_streams(uint64_t sums[NQI_HUFFMAN_STREAMS], const huffman_e
         for (unsigned s = 0; s < n_streams; s++) {
             const size_t begin = nqi_huffman_share_begin(piece, n_streams, s);
             const size_t end = nqi_huffman_share_begin(piece, n_streams, s + 1);
-            if (!sum_bits(&sums[s], e, indices + done + begin, end - begin))
+            const uint32_t sum = sum_bits(e, indices + done + begin, end - begin);
+            if (sum >= NO_CODEWORD)
                 return NQ_E_ARG;
+            sums[s] += sum;
         }
     }
     return NQ_OK;
@@ -223,7 +241,7 @@ NQI_INLINE void flush(bitwriter *w)
     else
         nqi_store_le(w->at, w->bits, whole);
     w->at += whole;
-    w->bits >>= 8 * whole; /* 7 bytes at most: see put_indices */
+    w->bits >>= 8 * whole; /* 7 bytes at most: there were 63 bits at most */
     w->n_bits %= 8;
 }
 
@@ -233,35 +251,65 @@ NQI_INLINE void put(bitwriter *w, codeword c)
     w->n_bits += c & 0xff;
 }
 
-/* Between two flushes `at_once` codewords are put, which have 56 bits at most. */
-NQI_INLINE void put_indices(bitwriter *writer, const huffman_encoder *e, const uint16_t *indices,
-                            size_t n, unsigned at_once)
+NQI_INLINE void put_one(bitwriter *w, codeword c)
+{
+    put(w, c);
+    flush(w);
+}
+
+/* Codewords of at most 11 bits: five between two flushes. */
+static void put_short(bitwriter *writer, const huffman_encoder *e, const uint16_t *indices,
+                      size_t n)
 {
     bitwriter w = *writer;
     const codeword *codewords = e->codewords;
-    const unsigned low_bits = e->low_bits;
-    for (; n >= at_once; n -= at_once, indices += at_once) {
-        for (unsigned k = 0; k < at_once; k++)
-            put(&w, codewords[indices[k] >> low_bits]);
+    for (; n >= 5; n -= 5, indices += 5) {
+        for (unsigned k = 0; k < 5; k++)
+            put(&w, codewords[indices[k]]);
         flush(&w);
     }
-    for (; n > 0; n--, indices++) {
-        put(&w, codewords[*indices >> low_bits]);
-        flush(&w);
+    for (; n > 0; n--, indices++)
+        put_one(&w, codewords[*indices]);
+    *writer = w;
+}
+
+/* Codewords that may be long: four between two flushes where they have 56 bits at most. */
+NQI_INLINE void put_any(bitwriter *writer, const huffman_encoder *e, const uint16_t *indices,
+                        size_t n, unsigned low_bits)
+{
+    bitwriter w = *writer;
+    const codeword *codewords = e->codewords;
+    for (; n >= 4; n -= 4, indices += 4) {
+        const codeword a = codewords[indices[0] >> low_bits];
+        const codeword b = codewords[indices[1] >> low_bits];
+        const codeword c = codewords[indices[2] >> low_bits];
+        const codeword d = codewords[indices[3] >> low_bits];
+        const bool fits = (a & 0xff) + (b & 0xff) + (c & 0xff) + (d & 0xff) <= 56;
+        if (NQI_LIKELY(fits)) {
+            put(&w, a);
+            put(&w, b);
+            put(&w, c);
+            put_one(&w, d);
+        } else {
+            put_one(&w, a);
+            put_one(&w, b);
+            put_one(&w, c);
+            put_one(&w, d);
+        }
     }
+    for (; n > 0; n--, indices++)
+        put_one(&w, codewords[*indices >> low_bits]);
     *writer = w;
 }
 
 static void put_share(bitwriter *w, const huffman_encoder *e, const uint16_t *indices, size_t n)
 {
-    if (e->longest <= 11)
-        put_indices(w, e, indices, n, 5);
-    else if (e->longest <= 14)
-        put_indices(w, e, indices, n, 4);
-    else if (e->longest <= 28)
-        put_indices(w, e, indices, n, 2);
+    if (e->low_bits > 0)
+        put_any(w, e, indices, n, e->low_bits);
+    else if (e->longest > 11)
+        put_any(w, e, indices, n, 0);
     else
-        put_indices(w, e, indices, n, 1);
+        put_short(w, e, indices, n);
 }
 
 /* A stream from its first symbol to its last, behind which words may be written up to `end`. */
