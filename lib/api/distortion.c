@@ -9,6 +9,7 @@
 #include "base/versioned.h"
 #include "distortion/distortion.h"
 #include "distortion/pass.h"
+#include "distortion/view.h"
 
 /* The structs as first released; see versioned.h. */
 #define DISTORTION_FIRST_SIZE ((uint32_t)sizeof(nq_distortion))
@@ -54,25 +55,26 @@ static nq_status read_arguments(arguments *a, const nq_tensor *original, const n
 /* ---- Evaluation ---------------------------------------------------------------------------- */
 
 typedef struct job {
+    nqi_view original;
     nqi_view decoded;
+    nqi_importance importance;
     nqi_distortion sum;
 } job;
 
 static void evaluate_chunk(void *arg, const nqi_chunk *chunk)
 {
     const job *j = arg;
-    const nqi_part *part = chunk->part;
     nqi_distortion_lanes *lanes = chunk->slot;
     double w[NQI_SLICE_ELEMS], v[NQI_SLICE_ELEMS], h[NQI_SLICE_ELEMS];
     *lanes = (nqi_distortion_lanes){.n = 0};
     for (size_t done = 0; done < chunk->n; done += NQI_SLICE_ELEMS) {
         const uint64_t first = chunk->first + done;
         const size_t n = NQI_MIN(chunk->n - done, NQI_SLICE_ELEMS);
-        nqi_view_f64(w, &part->weights, first, n);
+        nqi_view_f64(w, &j->original, first, n);
         nqi_view_f64(v, &j->decoded, first, n);
-        if (part->importance.data)
-            nqi_importance_load(h, &part->importance, first, n);
-        nqi_distortion_add(lanes, w, v, part->importance.data ? h : NULL, n);
+        if (j->importance.data)
+            nqi_importance_load(h, &j->importance, first, n);
+        nqi_distortion_add(lanes, w, v, j->importance.data ? h : NULL, n);
     }
 }
 
@@ -83,26 +85,28 @@ static nq_status fold_chunk(void *arg, const nqi_chunk *chunk)
     return NQ_OK;
 }
 
-static nq_status evaluate(nqi_distortion *sum, const nqi_env *env, const arguments *a,
-                          const nqi_part *part)
+static uint64_t count_elements(const void *parts, size_t part)
 {
-    job j = {.decoded = nqi_view_make(a->decoded.data, a->decoded.dtype, part->weights.n)};
-    nqi_progress_state progress = nqi_progress_start(env, NQ_STAGE_SCAN, part->weights.n);
+    (void)part;
+    return ((const job *)parts)->original.n;
+}
+
+static nq_status evaluate(job *j, const nqi_env *env)
+{
+    nqi_progress_state progress = nqi_progress_start(env, NQ_STAGE_SCAN, j->original.n);
     nqi_pass pass = {.env = env,
                      .progress = &progress,
-                     .parts = part,
-                     .n_parts = 1,
-                     .n_slots = nqi_pass_slots(env, part, 1, sizeof(nqi_distortion_lanes)),
+                     .list = {.n_elems = count_elements, .parts = j, .n = 1},
                      .slot_bytes = sizeof(nqi_distortion_lanes),
                      .work = evaluate_chunk,
                      .fold = fold_chunk,
-                     .arg = &j};
+                     .arg = j};
     void *slots;
+    pass.n_slots = nqi_pass_slots(env, &pass.list, pass.slot_bytes);
     NQI_TRY(nqi_alloc(&slots, &env->allocator, pass.n_slots, pass.slot_bytes));
     pass.slots = slots;
     const nq_status status = nqi_pass_run(&pass);
     nqi_free(&env->allocator, slots, pass.n_slots, pass.slot_bytes);
-    *sum = j.sum;
     return status;
 }
 
@@ -129,16 +133,16 @@ nq_status nq_distortion_add(nq_distortion *distortion, const nq_ctx *ctx, const 
                             const nq_tensor *decoded, const nq_tensor *importance)
 {
     arguments a;
-    nqi_part part;
-    nqi_distortion more;
+    job j = {.sum = {.n = 0}};
     nq_distortion full;
     if (!distortion)
         return NQ_E_ARG;
     NQI_TRY(nqi_versioned_read(&full, (uint32_t)sizeof full, distortion, DISTORTION_FIRST_SIZE));
     NQI_TRY(read_arguments(&a, original, decoded, importance));
-    NQI_TRY(nqi_importance_make(&part.importance, &a.original, importance ? &a.importance : NULL));
-    part.weights = nqi_view_make(a.original.data, a.original.dtype, part.importance.n);
-    NQI_TRY(evaluate(&more, &nqi_ctx_or_default(ctx)->env, &a, &part));
-    add_sums(&full, &more, a.is_weighted);
+    NQI_TRY(nqi_importance_make(&j.importance, &a.original, importance ? &a.importance : NULL));
+    j.original = nqi_view_make(a.original.data, a.original.dtype, j.importance.n);
+    j.decoded = nqi_view_make(a.decoded.data, a.decoded.dtype, j.importance.n);
+    NQI_TRY(evaluate(&j, &nqi_ctx_or_default(ctx)->env));
+    add_sums(&full, &j.sum, a.is_weighted);
     return nqi_versioned_write(distortion, &full, (uint32_t)sizeof full, DISTORTION_FIRST_SIZE);
 }

@@ -16,31 +16,33 @@ nq_status nqi_progress_advance(nqi_progress_state *p, uint64_t n)
 
 /* ---- Pass ---------------------------------------------------------------------------------- */
 
-uint64_t nqi_parts_elements(const nqi_part *parts, size_t n_parts)
+static uint64_t elems_of(const nqi_part_list *list, size_t part)
+{
+    return list->n_elems(list->parts, part);
+}
+
+uint64_t nqi_part_list_elems(const nqi_part_list *list)
 {
     uint64_t n = 0;
-    for (size_t i = 0; i < n_parts; i++)
-        n += parts[i].weights.n;
+    for (size_t i = 0; i < list->n; i++)
+        n += elems_of(list, i);
     return n;
 }
 
-/* Whether there are at least `wanted` chunks. */
-static bool has_chunks(const nqi_part *parts, size_t n_parts, uint64_t wanted)
+/* How many chunks there are, or `most` if they are more. */
+static uint64_t count_chunks(const nqi_part_list *list, uint64_t most)
 {
     uint64_t n = 0;
-    for (size_t i = 0; i < n_parts && n < wanted; i++)
-        n += (parts[i].weights.n + NQI_CHUNK_ELEMS - 1) / NQI_CHUNK_ELEMS;
-    return n >= wanted;
+    for (size_t i = 0; i < list->n && n < most; i++)
+        n += (elems_of(list, i) + NQI_CHUNK_ELEMS - 1) / NQI_CHUNK_ELEMS;
+    return NQI_MIN(n, most);
 }
 
-size_t nqi_pass_slots(const nqi_env *env, const nqi_part *parts, size_t n_parts, size_t slot_bytes)
+size_t nqi_pass_slots(const nqi_env *env, const nqi_part_list *list, size_t slot_bytes)
 {
-    const uint64_t affordable = slot_bytes ? NQI_PASS_BYTES / slot_bytes : UINT64_MAX;
+    const uint64_t affordable = NQI_PASS_BYTES / NQI_MAX(slot_bytes, 1);
     const uint64_t useful = env->runner.max_workers > 1 ? 2 * (uint64_t)env->runner.max_workers : 1;
-    size_t n = (size_t)NQI_MAX(NQI_MIN(affordable, useful), 1);
-    while (n > 1 && !has_chunks(parts, n_parts, n))
-        n--;
-    return n;
+    return (size_t)NQI_MAX(count_chunks(list, NQI_MIN(affordable, useful)), 1);
 }
 
 /* The chunks that are in flight. */
@@ -61,13 +63,11 @@ static void next_batch(batch *b, position *at)
 {
     const nqi_pass *pass = b->pass;
     b->n = 0;
-    while (at->part < pass->n_parts && b->n < pass->n_slots) {
-        const nqi_part *part = &pass->parts[at->part];
-        const uint64_t left = part->weights.n - at->element;
+    while (at->part < pass->list.n && b->n < pass->n_slots) {
+        const uint64_t left = elems_of(&pass->list, at->part) - at->element;
         const uint64_t n = NQI_MIN(left, NQI_CHUNK_ELEMS);
         if (n > 0) {
-            b->chunks[b->n] = (nqi_chunk){.part = part,
-                                          .number = at->part,
+            b->chunks[b->n] = (nqi_chunk){.part = at->part,
                                           .first = at->element,
                                           .n = (size_t)n,
                                           .slot = pass->slots + b->n * pass->slot_bytes,

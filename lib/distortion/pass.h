@@ -6,17 +6,10 @@
 #ifndef NQI_DISTORTION_PASS_H
 #define NQI_DISTORTION_PASS_H
 
-#include "distortion/view.h"
 #include "par/env.h"
 
 /* What a pass may take for the chunks in flight, at least one whatever that needs. */
 #define NQI_PASS_BYTES (UINT64_C(24) << 20)
-
-/* A tensor's weights and their importance: one of those that share a codebook. */
-typedef struct nqi_part {
-    nqi_view weights;
-    nqi_importance importance;
-} nqi_part;
 
 /* ---- Progress ------------------------------------------------------------------------------ */
 
@@ -40,10 +33,19 @@ nq_status nqi_progress_advance(nqi_progress_state *progress, uint64_t n);
 
 /* ---- Pass ---------------------------------------------------------------------------------- */
 
+/* What is passed over: parts of so many elements each, tensors or slices of them. */
+typedef struct nqi_part_list {
+    uint64_t (*n_elems)(const void *parts, size_t part);
+    const void *parts;
+    size_t n;
+} nqi_part_list;
+
+/* Elements of all of them. */
+uint64_t nqi_part_list_elems(const nqi_part_list *list);
+
 /* Elements first .. first + n - 1 of a part; n is 1..NQI_CHUNK_ELEMS. */
 typedef struct nqi_chunk {
-    const nqi_part *part;
-    size_t number; /* of the part */
+    size_t part;
     uint64_t first;
     size_t n;
     void *slot; /* memory that no other chunk in flight uses */
@@ -53,8 +55,7 @@ typedef struct nqi_chunk {
 typedef struct nqi_pass {
     const nqi_env *env;
     nqi_progress_state *progress; /* NULL: not told */
-    const nqi_part *parts;
-    size_t n_parts;
+    nqi_part_list list;
     uint8_t *slots; /* n_slots times slot_bytes, contents as work and fold leave them */
     size_t n_slots; /* at least 1 */
     size_t slot_bytes;
@@ -66,11 +67,8 @@ typedef struct nqi_pass {
 /* Runs it. What fold returned first, or NQ_E_CANCELLED, or NQ_E_NOMEM. */
 nq_status nqi_pass_run(const nqi_pass *pass);
 
-/* How many slots of so many bytes to make for the parts: enough for every worker to have a second
+/* How many slots of so many bytes to make for the list: enough for every worker to have a second
  * chunk ready, but no more than NQI_PASS_BYTES in all. */
-size_t nqi_pass_slots(const nqi_env *env, const nqi_part *parts, size_t n_parts, size_t slot_bytes);
-
-/* Elements of all parts. */
-uint64_t nqi_parts_elements(const nqi_part *parts, size_t n_parts);
+size_t nqi_pass_slots(const nqi_env *env, const nqi_part_list *list, size_t slot_bytes);
 
 #endif

@@ -17,6 +17,12 @@ uint32_t nqi_uniform_passes(double step)
     return step > 0 ? 1 : 2;
 }
 
+static uint64_t count_elements(const nqi_uniform_job *job)
+{
+    const nqi_part_list list = nqi_weights_list(job->parts, job->n_parts);
+    return nqi_part_list_elems(&list);
+}
+
 static nqi_extent whole_extent(const nqi_uniform_job *job)
 {
     nqi_extent all = nqi_extent_none();
@@ -35,23 +41,24 @@ static float largest_magnitude(const nqi_uniform_job *job)
 
 static void add_chunk(void *arg, const nqi_chunk *chunk)
 {
+    const nqi_uniform_job *job = arg;
     nqi_occupancy *map = *(nqi_occupancy **)chunk->slot;
     float w[NQI_SLICE_ELEMS];
-    (void)arg;
     for (size_t done = 0; done < chunk->n; done += NQI_SLICE_ELEMS) {
         const size_t n = NQI_MIN(chunk->n - done, NQI_SLICE_ELEMS);
-        nqi_view_f32(w, &chunk->part->weights, chunk->first + done, n);
+        nqi_weights_load(w, &job->parts[chunk->part], chunk->first + done, n);
         nqi_occupancy_add(map, w, n);
     }
 }
 
-static nq_status fill_maps(nqi_occupancy **maps, size_t n_maps, const nqi_uniform_job *job,
-                           nqi_progress_state *progress)
+static nq_status fill_maps(nqi_occupancy **maps, size_t n_maps, const nqi_part_list *list,
+                           const nqi_uniform_job *job, nqi_progress_state *progress)
 {
+    nqi_uniform_job copy = *job;
     const nqi_pass pass = {.env = job->env,
                            .progress = progress,
-                           .parts = job->parts,
-                           .n_parts = job->n_parts,
+                           .list = *list,
+                           .arg = &copy,
                            .slots = (uint8_t *)maps,
                            .n_slots = n_maps,
                            .slot_bytes = sizeof *maps,
@@ -70,13 +77,14 @@ static nq_status find_occupancy(nqi_occupancy **out, const nqi_uniform_job *job,
                                 nqi_progress_state *progress)
 {
     const nqi_allocator *a = &job->env->allocator;
-    const size_t n_maps = nqi_pass_slots(job->env, job->parts, job->n_parts,
-                                         (size_t)nqi_occupancy_bytes(job->max_levels));
+    const nqi_part_list list = nqi_weights_list(job->parts, job->n_parts);
+    const size_t n_maps =
+        nqi_pass_slots(job->env, &list, (size_t)nqi_occupancy_bytes(job->max_levels));
     void *memory;
     *out = NULL;
     NQI_TRY(nqi_alloc_zero(&memory, a, n_maps, sizeof(nqi_occupancy *)));
     nqi_occupancy **maps = memory;
-    const nq_status status = fill_maps(maps, n_maps, job, progress);
+    const nq_status status = fill_maps(maps, n_maps, &list, job, progress);
     if (status == NQ_OK) {
         *out = maps[0];
         maps[0] = NULL;
@@ -142,7 +150,7 @@ static nq_status find_step(double *step, run_list *list, const nqi_uniform_job *
 static nq_status refuse_step(double *smallest_step, const nqi_uniform_job *job)
 {
     nqi_progress_state progress =
-        nqi_progress_start(job->env, NQ_STAGE_DESIGN, nqi_parts_elements(job->parts, job->n_parts));
+        nqi_progress_start(job->env, NQ_STAGE_DESIGN, count_elements(job));
     run_list list;
     NQI_TRY(find_runs(&list, job, &progress));
     const nq_status status = find_step(smallest_step, &list, job);
@@ -169,7 +177,7 @@ static nq_status map_far_cells(nqi_cell_map *map, double *smallest_step, const n
 {
     run_list list;
     bool works = false;
-    job->progress->total += nqi_parts_elements(job->parts, job->n_parts); /* a pass more */
+    job->progress->total += count_elements(job); /* a pass more */
     NQI_TRY(find_runs(&list, job, job->progress));
     if (job->step >= list.least) {
         const uint64_t n = nqi_uniform_used_cells(NULL, 0, list.runs, list.n, job->step);
@@ -346,7 +354,6 @@ static nqi_sums_job sums_job(const nqi_uniform *u, const nqi_uniform_job *job)
                       .n_parts = job->n_parts,
                       .map = &u->map,
                       .what = NQI_SUMS_PLAIN,
-                      .shaping = job->shaping,
                       .counts = job->counts,
                       .user = job->user};
     if (job->level_rule == NQ_LEVEL_GRID)

@@ -6,7 +6,6 @@
 #ifndef NQI_ECSQ_UNIFORM_H
 #define NQI_ECSQ_UNIFORM_H
 
-#include "distortion/pass.h"
 #include "ecsq/uniform_map.h"
 #include "ecsq/uniform_sums.h"
 
@@ -17,14 +16,13 @@ typedef struct nqi_uniform_job {
     const nqi_env *env;
     nqi_progress_state *progress; /* its total covers nqi_uniform_passes times the elements; it
                                      grows where the weights are so far apart that it takes more */
-    const nqi_part *parts;        /* finite weights; at least one in all */
+    const nqi_weights *parts;     /* finite weights; at least one in all */
     size_t n_parts;
     nqi_extent extents[NQI_N_WEIGHT_TYPES];
     double step;         /* finite, > 0; or 0: the smallest that leaves at most max_levels levels */
     uint32_t max_levels; /* 1..NQ_MAX_LEVELS */
     uint32_t level_rule; /* NQ_LEVEL_* */
     bool has_importance; /* of all parts, finite and not negative, not all zero after shaping */
-    nqi_shaping shaping;
     nqi_counts_fn counts; /* told the slots' counts of each part; may be NULL */
     void *user;
 } nqi_uniform_job;

@@ -140,18 +140,18 @@ typedef struct run {
 
 /* The slots that a chunk touches: those of its smallest and largest weight and what lies between.
  */
-static void find_range(partial *p, const nqi_cell_map *map, const nqi_chunk *chunk)
+static void find_range(partial *p, const nqi_sums_job *job, const nqi_chunk *chunk)
 {
     nqi_extent extent = nqi_extent_none();
     float w[NQI_SLICE_ELEMS];
     uint32_t slots[2];
     for (size_t done = 0; done < chunk->n; done += NQI_SLICE_ELEMS) {
         const size_t n = NQI_MIN(chunk->n - done, NQI_SLICE_ELEMS);
-        nqi_view_f32(w, &chunk->part->weights, chunk->first + done, n);
+        nqi_weights_load(w, &job->parts[chunk->part], chunk->first + done, n);
         (void)nqi_extent_add(&extent, w, n); /* they are finite */
     }
     const float ends[] = {extent.low, extent.high};
-    nqi_cell_map_slots(slots, map, ends, 2);
+    nqi_cell_map_slots(slots, job->map, ends, 2);
     p->first = slots[0];
     p->end = slots[1] + 1;
 }
@@ -171,21 +171,21 @@ static void clear(partial *p, uint32_t what)
 static void sum_chunk(void *arg, const nqi_chunk *chunk)
 {
     const nqi_sums_job *job = ((const run *)arg)->job;
-    const nqi_part *part = chunk->part;
+    const nqi_weights *part = &job->parts[chunk->part];
     partial *p = chunk->slot;
     float w[NQI_SLICE_ELEMS];
     double offsets[NQI_SLICE_ELEMS], h[NQI_SLICE_ELEMS];
     uint32_t slots[NQI_SLICE_ELEMS];
-    find_range(p, job->map, chunk);
+    find_range(p, job, chunk);
     clear(p, job->what);
     const bool is_few = p->end - p->first <= FEW;
     for (size_t done = 0; done < chunk->n; done += NQI_SLICE_ELEMS) {
         const uint64_t first = chunk->first + done;
         const size_t n = NQI_MIN(chunk->n - done, NQI_SLICE_ELEMS);
-        nqi_view_f32(w, &part->weights, first, n);
+        nqi_weights_load(w, part, first, n);
         nqi_cell_map_offsets(slots, offsets, job->map, w, n);
         if (job->what == NQI_SUMS_WEIGHTED)
-            nqi_importance_load_shaped(h, &part->importance, &job->shaping, first, n);
+            nqi_weights_load_importance(h, part, first, n);
         add(p, slots, offsets, h, n, job->what, is_few);
         if (is_few && ((done + n) % FLUSH == 0 || done + n == chunk->n))
             flush(p, job->what);
@@ -219,7 +219,7 @@ static nq_status fold_chunk(void *arg, const nqi_chunk *chunk)
     }
     r->part_first = NQI_MIN(r->part_first, p->first);
     r->part_end = NQI_MAX(r->part_end, p->end);
-    return chunk->ends_part ? end_part(r, chunk->number) : NQ_OK;
+    return chunk->ends_part ? end_part(r, chunk->part) : NQ_OK;
 }
 
 /* ---- Memory -------------------------------------------------------------------------------- */
@@ -253,19 +253,28 @@ static void place_partial(uint8_t *slot, const layout *l)
                                          .lanes = (void *)(slot + l->lanes)};
 }
 
+static uint64_t count_elements(const void *parts, size_t part)
+{
+    return nqi_weights_count((const nqi_weights *)parts + part);
+}
+
+nqi_part_list nqi_weights_list(const nqi_weights *parts, size_t n_parts)
+{
+    return (nqi_part_list){.n_elems = count_elements, .parts = parts, .n = n_parts};
+}
+
 static nq_status run_pass(run *r, const layout *l)
 {
     const nqi_sums_job *job = r->job;
     nqi_pass pass = {.env = job->env,
                      .progress = job->progress,
-                     .parts = job->parts,
-                     .n_parts = job->n_parts,
-                     .n_slots = nqi_pass_slots(job->env, job->parts, job->n_parts, l->end),
+                     .list = nqi_weights_list(job->parts, job->n_parts),
                      .slot_bytes = l->end,
                      .work = sum_chunk,
                      .fold = fold_chunk,
                      .arg = r};
     void *slots;
+    pass.n_slots = nqi_pass_slots(job->env, &pass.list, pass.slot_bytes);
     NQI_TRY(nqi_alloc(&slots, &job->env->allocator, pass.n_slots, pass.slot_bytes));
     pass.slots = slots;
     for (size_t i = 0; i < pass.n_slots; i++)

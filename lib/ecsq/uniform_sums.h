@@ -7,6 +7,7 @@
 
 #include "distortion/pass.h"
 #include "ecsq/uniform_map.h"
+#include "stats/weights.h"
 
 /* A sum and what rounding took from it. */
 typedef struct nqi_sum {
@@ -36,14 +37,16 @@ typedef struct nqi_cell_sums {
     nqi_sum *weights; /* weighted only */
 } nqi_cell_sums;
 
+/* The parts as a pass wants them. */
+nqi_part_list nqi_weights_list(const nqi_weights *parts, size_t n_parts);
+
 typedef struct nqi_sums_job {
     const nqi_env *env;
     nqi_progress_state *progress;
-    const nqi_part *parts;
+    const nqi_weights *parts;
     size_t n_parts;
     const nqi_cell_map *map; /* has the cells of all weights */
     uint32_t what;           /* NQI_SUMS_* */
-    nqi_shaping shaping;     /* weighted */
     nqi_counts_fn counts;    /* may be NULL */
     void *user;
 } nqi_sums_job;

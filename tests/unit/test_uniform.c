@@ -15,7 +15,8 @@
 /* A job on copies of what a test gives, and what it should come to. */
 typedef struct fixture {
     nqi_env env;
-    nqi_part parts[MOST_PARTS];
+    nqi_weights parts[MOST_PARTS];
+    nqi_shaping shaping;
     nqi_uniform_job job;
     nqi_uniform u;
     double smallest;
@@ -42,13 +43,13 @@ static void start(double step, uint32_t max_levels, uint32_t rule)
     memset(f.counts, 0, sizeof f.counts);
     f.env = nqi_env_default();
     f.n_told = 0;
+    f.shaping = nqi_shaping_none();
     f.job = (nqi_uniform_job){.env = &f.env,
                               .progress = &f.progress,
                               .parts = f.parts,
                               .step = step,
                               .max_levels = max_levels,
                               .level_rule = rule,
-                              .shaping = nqi_shaping_none(),
                               .counts = note_counts,
                               .user = &f};
     for (uint32_t i = 0; i < NQI_N_WEIGHT_TYPES; i++)
@@ -57,9 +58,8 @@ static void start(double step, uint32_t max_levels, uint32_t rule)
 
 static void add_part(const void *w, uint32_t dtype, size_t n, const double *h)
 {
-    nqi_part *part = &f.parts[f.job.n_parts++];
-    part->weights = nqi_view_make(w, dtype, n);
-    part->importance = nqi_importance_ones(n);
+    const nqi_view view = nqi_view_make(w, dtype, n);
+    nqi_importance importance = nqi_importance_ones(n);
     if (h) {
         nq_tensor shape, values;
         nq_tensor_init(&shape);
@@ -68,20 +68,28 @@ static void add_part(const void *w, uint32_t dtype, size_t n, const double *h)
         values = shape;
         values.dtype = NQ_F64;
         values.data = h;
-        assert_int_equal(nqi_importance_make(&part->importance, &shape, &values), NQ_OK);
+        assert_int_equal(nqi_importance_make(&importance, &shape, &values), NQ_OK);
         f.job.has_importance = true;
     }
     for (size_t i = 0; i < n; i++) {
         float value;
-        nqi_view_f32(&value, &part->weights, i, 1);
+        nqi_view_f32(&value, &view, i, 1);
         assert_true(nqi_extent_add(&f.job.extents[dtype], &value, 1));
     }
+    f.parts[f.job.n_parts++] = nqi_weights_all(&view, &importance, &f.shaping);
+}
+
+static uint64_t total_elements(void)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < f.job.n_parts; i++)
+        n += f.parts[i].w.n;
+    return n;
 }
 
 static nq_status run(void)
 {
-    const uint64_t total =
-        nqi_uniform_passes(f.job.step) * nqi_parts_elements(f.parts, f.job.n_parts);
+    const uint64_t total = nqi_uniform_passes(f.job.step) * total_elements();
     f.progress = nqi_progress_start(&f.env, NQ_STAGE_DESIGN, total);
     return nqi_uniform_design(&f.u, &f.smallest, &f.job);
 }
@@ -112,14 +120,14 @@ static oracle_cell *find_cells(size_t *n_cells)
 {
     size_t n = 0, at = 0;
     for (size_t p = 0; p < f.job.n_parts; p++)
-        n += f.parts[p].weights.n;
+        n += f.parts[p].w.n;
     oracle_cell *cells = calloc(n, sizeof *cells);
     for (size_t p = 0; p < f.job.n_parts; p++)
-        for (size_t i = 0; i < f.parts[p].weights.n; i++) {
+        for (size_t i = 0; i < f.parts[p].w.n; i++) {
             float w;
             double h;
-            nqi_view_f32(&w, &f.parts[p].weights, i, 1);
-            nqi_importance_load_shaped(&h, &f.parts[p].importance, &f.job.shaping, i, 1);
+            nqi_view_f32(&w, &f.parts[p].w, i, 1);
+            nqi_weights_load_importance(&h, &f.parts[p], i, 1);
             cells[at++] = (oracle_cell){.cell = cell_of(w, f.u.step),
                                         .count = 1,
                                         .h = h,
@@ -152,7 +160,7 @@ static void check_level(float got, long double exact, double step)
 static void check_parts(const oracle_cell *cells)
 {
     for (size_t p = 0; p < f.job.n_parts; p++) {
-        const nqi_view *view = &f.parts[p].weights;
+        const nqi_view *view = &f.parts[p].w;
         uint64_t *counts = calloc(f.u.n_levels, sizeof *counts);
         for (size_t first = 0; first < view->n; first += 1000) {
             float w[1000];
@@ -364,8 +372,7 @@ static void means_are_exact_before_rounding(void **state)
                                   .parts = f.parts,
                                   .n_parts = 1,
                                   .map = &map,
-                                  .what = NQI_SUMS_WEIGHTED,
-                                  .shaping = nqi_shaping_none()};
+                                  .what = NQI_SUMS_WEIGHTED};
         nqi_cell_sums sums;
         assert_int_equal(nqi_cell_sums_run(&sums, &job), NQ_OK);
         long double *moments = calloc(map.n_slots, sizeof *moments);
@@ -409,7 +416,7 @@ static void shaping_is_applied(void **state)
     const double h[] = {1, 9};
     start(1, NQ_MAX_LEVELS, NQ_LEVEL_WEIGHTED);
     add_part(w, NQ_F32, 2, h);
-    f.job.shaping = (nqi_shaping){.least = 4, .power = 0.5, .scale = 1};
+    f.parts[0].shaping = (nqi_shaping){.least = 4, .power = 0.5, .scale = 1};
     assert_int_equal(run(), NQ_OK);
     check_level(f.u.levels[0], ((long double)w[0] * 2 + (long double)w[1] * 3) / 5, 1);
     check();
@@ -508,12 +515,12 @@ static void levels_do_not_overflow_their_types(void **state)
                 add_part(wide, NQ_F32, 2, NULL); /* in the same cells as the halves */
             assert_int_equal(run(), NQ_OK);
             for (size_t p = 0; p < f.job.n_parts; p++)
-                for (size_t i = 0; i < f.parts[p].weights.n; i++) {
+                for (size_t i = 0; i < f.parts[p].w.n; i++) {
                     uint16_t index;
                     float w;
-                    nqi_view_f32(&w, &f.parts[p].weights, i, 1);
+                    nqi_view_f32(&w, &f.parts[p].w, i, 1);
                     nqi_uniform_assign(&index, &f.u, &w, 1);
-                    const float back = decoded(f.u.levels[index], f.parts[p].weights.dtype);
+                    const float back = decoded(f.u.levels[index], f.parts[p].w.dtype);
                     assert_true(isfinite(back));
                     assert_true(fabs((double)back - (double)w) <= f.u.step);
                 }
