@@ -120,8 +120,8 @@ static void test_other_networks_are_refused(void **state)
     check_tensors(*state, tensors, LENET_TENSORS, FAULT_FORMAT);
 
     describe_network(tensors);
-    tensors[LENET_CONV1_WEIGHT].rank = 3;
-    tensors[LENET_CONV1_WEIGHT].dims[1] = 5;
+    tensors[LENET_CONV1_WEIGHT].rank = 5;
+    tensors[LENET_CONV1_WEIGHT].dims[4] = 1;
     check_tensors(*state, tensors, LENET_TENSORS, FAULT_FORMAT);
 }
 
@@ -193,20 +193,28 @@ static void test_compressed_weights_are_read(void **state)
     }
 }
 
+static void check_compressed_is_refused(const folder *f, const nq_tensor *tensors, size_t n_tensors)
+{
+    fault why = {0};
+    compress(f->file, tensors, n_tensors);
+    assert_false(weights_read(back, f->file, &why));
+    assert_int_equal(why.kind, FAULT_FORMAT);
+}
+
 static void test_other_compressed_networks_are_refused(void **state)
 {
-    const folder *f = *state;
-    nq_tensor tensors[LENET_TENSORS];
-    fault why = {0};
+    nq_tensor tensors[LENET_TENSORS + 1];
     describe_network(tensors);
-    compress(f->file, tensors, LENET_TENSORS - 1);
-    assert_false(weights_read(back, f->file, &why));
-    assert_int_equal(why.kind, FAULT_FORMAT);
+    check_compressed_is_refused(*state, tensors, LENET_TENSORS - 1);
+
+    tensors[LENET_TENSORS] = tensors[LENET_IP2_BIAS];
+    tensors[LENET_TENSORS].name = "more";
+    tensors[LENET_TENSORS].name_bytes = 4;
+    check_compressed_is_refused(*state, tensors, LENET_TENSORS + 1);
+
     tensors[LENET_CONV2_WEIGHT].rank = 2;
     tensors[LENET_CONV2_WEIGHT].dims[1] = 500;
-    compress(f->file, tensors, LENET_TENSORS);
-    assert_false(weights_read(back, f->file, &why));
-    assert_int_equal(why.kind, FAULT_FORMAT);
+    check_compressed_is_refused(*state, tensors, LENET_TENSORS);
 }
 
 static void test_damaged_compressed_weights_are_refused(void **state)
