@@ -4,12 +4,12 @@
 #     sh examples/quickstart.sh [STEP]
 #
 # Installs what is missing (as root; otherwise prints the one command to run), builds into
-# build-quickstart/, compresses the network with a uniform quantizer of the given step (default 0.05),
+# build-quickstart/, compresses the network with a uniform quantizer of the given step (default 0.03),
 # decodes it again, and shows what that costs. Accuracy is measured on the 10,000 test images of MNIST
 # where they can be found; without them the distortion has to do.
 set -eu
 
-step=${1:-0.05}
+step=${1:-0.03}
 cd "$(dirname "$0")/.."
 . tests/setup.sh
 
@@ -34,7 +34,7 @@ lenet=$build/examples/lenet/lenet
 
 $nq compress $weights -o $out --step "$step" --min-elems 0 --force --json >$build/compress.json
 $nq verify $out >/dev/null
-$nq decompress $out -o $decoded --force
+$nq decompress $out -o $decoded --force --quiet
 
 # The number behind a key at the top level of the program's JSON.
 value() {
@@ -62,4 +62,4 @@ else
     echo "  accuracy      not measured: no MNIST images found ($build/images.log)"
 fi
 echo
-echo "Next: $nq --help, or a smaller file: sh examples/quickstart.sh 0.1"
+echo "Next: $nq --help, or a smaller file: sh examples/quickstart.sh 0.06"
