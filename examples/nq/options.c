@@ -81,7 +81,7 @@ typedef struct verb {
 
 static const verb verbs[] = {
     {"compress", VERB_COMPRESS, 1, "IN [-o OUT.nq] (--step S | --levels K) [OPTIONS]",
-     "quantize and code a model's weights",
+     "Quantize and code a model's weights",
      "IN is a .safetensors file, the .safetensors.index.json of a model in several files, a .npy\n"
      "array (its tensor is called \"array\"), or - for standard input. Without -o the output is "
      "IN\n"
@@ -92,16 +92,16 @@ static const verb verbs[] = {
      "works\n"
      "is named.\n"},
     {"decompress", VERB_DECOMPRESS, 1, "IN.nq [-o OUT.safetensors] [OPTIONS]",
-     "make safetensors of a .nq file",
+     "Make safetensors of a .nq file",
      "IN.nq may be - for standard input. Without -o the output is IN with its ending .nq replaced "
      "by\n"
      ".safetensors; for standard input it is standard output. If a tensor that is asked for is\n"
      "damaged, nothing is written; --tensor brings out those that are whole.\n"},
-    {"info", VERB_INFO, 1, "IN.nq [OPTIONS]", "list what a .nq file holds",
+    {"info", VERB_INFO, 1, "IN.nq [OPTIONS]", "List what a .nq file holds",
      "IN.nq may be - for standard input. --json also decodes the file, for the entropies.\n"},
-    {"verify", VERB_VERIFY, 1, "IN.nq [OPTIONS]", "check every byte of a .nq file",
+    {"verify", VERB_VERIFY, 1, "IN.nq [OPTIONS]", "Check every byte of a .nq file",
      "IN.nq may be - for standard input. Every damaged tensor is named; exit 4 if there is any.\n"},
-    {"compare", VERB_COMPARE, 2, "A B [OPTIONS]", "tell how far two models are apart",
+    {"compare", VERB_COMPARE, 2, "A B [OPTIONS]", "Tell how far two models are apart",
      "A and B are .nq files or what `nq compress` reads; one of them may be - for standard input.\n"
      "Exit 0 if they hold the same tensors, 1 if not. Errors are sums over A's floating elements;\n"
      "order and metadata do not matter.\n"},

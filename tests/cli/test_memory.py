@@ -1,0 +1,70 @@
+"""Peak memory: twice the largest tensor and 64 MiB, pages of the mapped input not counted. A limit on
+private memory that can be written to enforces it: with more, the program would fail."""
+
+import json
+import os
+import resource
+
+from files import f32, gauss
+from harness import Skipped, demand
+
+MIB = 1 << 20
+LARGEST = 64 * MIB
+SIZES = [LARGEST, 40 * MIB, 60 * MIB, 36 * MIB] # bytes: 200 MiB
+
+
+def write_model(nq, name, values):
+    """The same values again and again, written piece by piece."""
+    block = f32(values)
+    header, at = {}, 0
+    for i, size in enumerate(SIZES):
+        header[f"t{i}"] = {"dtype": "F32", "shape": [size // 4096, 1024], "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    with open(nq.path(name), "wb") as f:
+        f.write(len(text).to_bytes(8, "little") + text)
+        for size in SIZES:
+            for _ in range(size // len(block)):
+                f.write(block)
+
+
+def limited(extra):
+    """For two threads; nothing that the program does may need more."""
+    limit = 2 * LARGEST + 64 * MIB - extra
+    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))}
+
+
+def check_peak_memory(nq):
+    if nq.sanitized:
+        raise Skipped("a sanitizer takes more memory than that")
+    write_model(nq, "m.safetensors", gauss(1 << 16, 1))
+    two = ["--threads", "2"]
+    for codec in ("auto", "fixed", "huffman"):
+        nq.run("compress", "m.safetensors", "--step", "0.01", "--codec", codec, "--force", *two, **limited(0))
+    nq.run("compress", "m.safetensors", "--levels", "64", "--dry-run", *two, **limited(0))
+    nq.run("decompress", "m.nq", "-o", "back.safetensors", *two, **limited(0))
+    nq.run("decompress", "m.nq", "-o", "half.safetensors", "--dtype", "f16", *two, **limited(0))
+    nq.run("verify", "m.nq", *two, **limited(0))
+    nq.run("info", "m.nq", "--json", *two, **limited(0))
+    for a, b in (("m.safetensors", "back.safetensors"), ("m.safetensors", "m.nq"), ("m.nq", "m.nq")):
+        nq.run("compare", a, b, *two, expected=1 if a != b else 0, **limited(0))
+    demand(os.path.getsize(nq.path("back.safetensors")) > 200 * MIB, "the test's own model")
+
+
+def check_decompress_holds_pieces_only(nq):
+    """Far less than the largest tensor."""
+    if nq.sanitized:
+        raise Skipped("a sanitizer takes more memory than that")
+    write_model(nq, "m.safetensors", gauss(1 << 16, 2))
+    nq.run("compress", "m.safetensors", "--step", "0.01", "--threads", "1")
+    nq.run("decompress", "m.nq", "-o", "x.safetensors", "--threads", "1", **limited(2 * LARGEST))
+
+
+def check_importance_and_scope(nq):
+    if nq.sanitized:
+        raise Skipped("a sanitizer takes more memory than that")
+    write_model(nq, "m.safetensors", gauss(1 << 16, 3))
+    write_model(nq, "h.safetensors", [abs(x) for x in gauss(1 << 16, 4)])
+    two = ["--importance", "h.safetensors", "--threads", "2"]
+    nq.run("compress", "m.safetensors", "--step", "0.01", "--scope", "tensor", *two, **limited(0))
+    nq.run("compare", "m.safetensors", "m.nq", *two, expected=1, **limited(0))
