@@ -125,8 +125,8 @@ NQ_API void nq_plan_destroy(nq_plan *plan) NQ_NOEXCEPT;
 /*
  * Adds a tensor; the file keeps the order. Descriptions and names are copied; the data of both
  * tensors are borrowed until the plan is written or destroyed, and must not change. Tensors of a
- * type other than F32, F16 and BF16, those with fewer than min_elements elements, and those kept by
- * their options are stored as they are and not looked into.
+ * type other than F32, F16 and BF16, those without elements or with fewer than min_elements, and
+ * those kept by their options are stored as they are and not looked into.
  *
  * importance (may be NULL): the diagonal of the loss's Hessian or a stand-in, F32, F16, BF16 or F64,
  * of a shape that broadcasts to the tensor's as in numpy. Either all tensors that share a codebook

@@ -25,6 +25,16 @@ static void count_elements(uint64_t *n_elements, uint64_t *n_quantized, const nq
     }
 }
 
+static uint32_t count_tables(const nqi_model *m)
+{
+    uint32_t n = 0;
+    for (uint64_t i = 0; i < m->n_groups; i++)
+        n += m->groups[i].shared != NULL;
+    for (uint64_t i = 0; i < m->n_tensors; i++)
+        n += m->tensors[i].own != NULL;
+    return n;
+}
+
 nq_status nq_plan_get_report(const nq_plan *plan, nq_plan_report *report)
 {
     if (!plan || !report)
@@ -34,13 +44,13 @@ nq_status nq_plan_get_report(const nq_plan *plan, nq_plan_report *report)
         return NQ_E_STATE;
     nq_plan_report full = {.struct_size = sizeof full,
                            .n_tensors = (uint32_t)m->n_tensors,
-                           .n_codebooks = (uint32_t)m->n_groups};
+                           .n_codebooks = (uint32_t)m->n_groups,
+                           .n_tables = count_tables(m),
+                           .original_bytes = nqi_model_original_bytes(m)};
     count_elements(&full.n_elements, &full.n_quantized_elements, m);
     if (m->is_written) {
-        full.n_tables = m->n_tables;
-        full.original_bytes = m->original_bytes;
         full.compressed_bytes = m->file_bytes;
-        full.ratio = (double)m->original_bytes / (double)m->file_bytes;
+        full.ratio = (double)full.original_bytes / (double)m->file_bytes;
         full.bits_per_weight = per_element(m->file_bytes, full.n_elements);
         full.mse = nqi_distortion_mse(&m->distortion);
         full.sqnr_db = nqi_distortion_sqnr_db(&m->distortion);

@@ -147,6 +147,23 @@ static nq_status check_targets(const nqi_model *m, nq_diag *diag)
     return NQ_OK;
 }
 
+/* Scans all groups, so that of several tensors with unfit numbers the first one is reported. */
+static nq_status scan_groups(nqi_model *m, nqi_progress_state *progress, nq_diag *diag)
+{
+    nq_diag first = {.status = NQ_OK};
+    for (uint64_t i = 0; i < m->n_groups; i++) {
+        NQI_TRY(nqi_group_average(m, &m->groups[i], diag));
+        const nq_status status = nqi_group_scan(m, &m->groups[i], progress, diag);
+        if (status != NQ_OK && status != NQ_E_NUMERIC)
+            return status;
+        if (status == NQ_E_NUMERIC && (first.status == NQ_OK || diag->tensor < first.tensor))
+            first = *diag;
+    }
+    if (first.status != NQ_OK)
+        *diag = first;
+    return first.status;
+}
+
 static nq_status solve_groups(nqi_model *m, nq_diag *diag)
 {
     uint64_t n_scanned = 0, n_designed = 0;
@@ -156,10 +173,7 @@ static nq_status solve_groups(nqi_model *m, nq_diag *diag)
     }
     nqi_progress_state scanning = nqi_progress_start(&m->env, NQ_STAGE_SCAN, n_scanned);
     nqi_progress_state designing = nqi_progress_start(&m->env, NQ_STAGE_DESIGN, n_designed);
-    for (uint64_t i = 0; i < m->n_groups; i++) {
-        NQI_TRY(nqi_group_average(m, &m->groups[i], diag));
-        NQI_TRY(nqi_group_scan(m, &m->groups[i], &scanning, diag));
-    }
+    NQI_TRY(scan_groups(m, &scanning, diag));
     for (uint64_t i = 0; i < m->n_groups; i++)
         NQI_TRY(nqi_group_design(m, &m->groups[i], &designing, diag));
     for (uint64_t i = 0; i < m->n_groups; i++)

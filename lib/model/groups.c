@@ -101,7 +101,7 @@ nq_status nqi_groups_form(nqi_model *m, nq_diag *diag)
 
 static void free_group(nqi_model_group *g, const nqi_allocator *a)
 {
-    for (uint32_t i = 0; g->averages && i < g->n; i++)
+    for (uint32_t i = 0; g->averages && g->n_averages && i < g->n; i++)
         nqi_free(a, g->averages[i], g->n_averages[i], sizeof(double));
     nqi_free(a, g->averages, g->n, sizeof *g->averages);
     nqi_free(a, g->n_averages, g->n, sizeof *g->n_averages);

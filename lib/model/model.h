@@ -108,9 +108,7 @@ typedef struct nqi_model {
     uint64_t groups_capacity;
     bool is_solved;
     bool is_written;
-    uint64_t original_bytes;
     uint64_t file_bytes;
-    uint32_t n_tables;
     nqi_distortion distortion;
 } nqi_model;
 
@@ -175,5 +173,8 @@ void nqi_model_clear_counts(uint64_t *counts, const nqi_model_tensor *t);
 
 /* Writes the file of a solved model; sink may be NULL. What the sink returned is handed on. */
 nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag);
+
+/* Size of the source: as the caller stated it, or the tensors' bytes. */
+uint64_t nqi_model_original_bytes(const nqi_model *m);
 
 #endif

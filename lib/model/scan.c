@@ -119,15 +119,21 @@ static nq_status fold_chunk(void *arg, const nqi_chunk *chunk)
 
 /* ---- Shaping ------------------------------------------------------------------------------- */
 
-/* 2^-e for the largest importance's exponent e where that is far from 1, within what a double has a
- * reciprocal of; otherwise 1. */
-static double scale_for(double largest)
+/* Exponents of shaped importance within this of 0 are left alone. */
+#define CALM_EXPONENT 200.0
+
+/*
+ * 1 where shaped importance stays in bounds; otherwise the power of two that brings the largest one
+ * below 1 (below 4 at the end of the range), so that no power of it overflows.
+ */
+static double scale_for(double largest, double power)
 {
-    if (largest == 0 || (largest > 0x1p-200 && largest < 0x1p200))
+    const int exponent = (int)(nqi_f64_bits(largest) >> 52); /* biased; 0 for denormals and zero */
+    const double distance = (double)(exponent > 1023 ? exponent - 1023 : 1023 - exponent);
+    if (largest == 0 || (distance < CALM_EXPONENT && distance * power < CALM_EXPONENT))
         return 1;
-    const uint64_t exponent = nqi_f64_bits(largest) >> 52; /* 0 for denormals */
-    const uint64_t inverse = exponent < 46 ? 2000 : 2046 - exponent;
-    return nqi_f64_from_bits(NQI_MAX(inverse, 1) << 52);
+    const int inverse = exponent == 0 ? 2000 : 2045 - exponent;
+    return nqi_f64_from_bits((uint64_t)NQI_MIN(NQI_MAX(inverse, 1), 2046) << 52);
 }
 
 static void set_shaping(nqi_model_group *g, const scan *all, const nq_plan_options *options)
@@ -135,9 +141,9 @@ static void set_shaping(nqi_model_group *g, const scan *all, const nq_plan_optio
     const double n = (double)g->n_elements;
     const double mean =
         all->huge > 0 ? all->huge / n / HUGE_SCALE + all->importance / n : all->importance / n;
-    const nqi_shaping shaping = {.least = options->importance_floor * mean,
-                                 .power = options->importance_power,
-                                 .scale = scale_for(all->largest)};
+    const double least = options->importance_floor * mean;
+    nqi_shaping shaping = {.least = NQI_MIN(least, 0x1p1022), .power = options->importance_power};
+    shaping.scale = scale_for(NQI_MAX(all->largest, shaping.least), shaping.power);
     for (uint32_t i = 0; i < g->n; i++)
         g->parts[i].shaping = shaping;
     g->ignores_importance = g->has_importance && all->largest == 0;

@@ -23,13 +23,20 @@ typedef struct numbers {
 static nq_status add_codebook(uint32_t *id, nqi_writer *w, const nqi_model_group *g)
 {
     const nqi_uniform *q = &g->quantizer;
-    const nqi_codebook_desc desc = {.storage = q->is_grid ? NQ_LEVELS_GRID : NQ_LEVELS_F32,
-                                    .method = g->options.method,
-                                    .level_rule = g->options.level_rule,
-                                    .n_levels = q->n_levels,
-                                    .step = q->step,
-                                    .levels = q->levels,
-                                    .cells = q->cells};
+    uint64_t grid_bytes, f32_bytes;
+    nqi_codebook_desc desc = {.storage = NQ_LEVELS_F32,
+                              .method = g->options.method,
+                              .level_rule = g->options.level_rule,
+                              .n_levels = q->n_levels,
+                              .step = q->step,
+                              .levels = q->levels,
+                              .cells = q->cells};
+    if (q->is_grid) { /* both decode to the same levels */
+        NQI_TRY(nqi_codebook_bytes(&f32_bytes, &desc));
+        desc.storage = NQ_LEVELS_GRID;
+        NQI_TRY(nqi_codebook_bytes(&grid_bytes, &desc));
+        desc.storage = grid_bytes <= f32_bytes ? NQ_LEVELS_GRID : NQ_LEVELS_F32;
+    }
     return nqi_writer_add_codebook(id, w, &desc);
 }
 
@@ -43,19 +50,16 @@ static nq_status add_table(uint32_t *id, nqi_writer *w, const nqi_encoder *encod
     return nqi_writer_add_table(id, w, NQ_CODEC_HUFFMAN, bytes, n_bytes);
 }
 
-static nq_status add_tables(nqi_model *m, nqi_writer *w, const numbers *ids)
+static nq_status add_tables(const nqi_model *m, nqi_writer *w, const numbers *ids)
 {
-    m->n_tables = 0;
     for (uint64_t i = 0; i < m->n_groups;
          i++) /* first, so that a group's number is its codebook's */
         NQI_TRY(add_codebook(&ids->codebooks[i], w, &m->groups[i]));
     for (uint64_t i = 0; i < m->n_groups; i++) {
         NQI_TRY(add_table(&ids->shared[i], w, m->groups[i].shared));
-        m->n_tables += ids->shared[i] != NQ_NO_ID;
     }
     for (uint64_t i = 0; i < m->n_tensors; i++) {
         NQI_TRY(add_table(&ids->own[i], w, m->tensors[i].own));
-        m->n_tables += ids->own[i] != NQ_NO_ID;
     }
     return NQ_OK;
 }
@@ -108,7 +112,7 @@ static nq_status add_tensors(const nqi_model *m, nqi_writer *w, const numbers *i
     return status;
 }
 
-static nq_status describe(nqi_model *m, nqi_writer *w)
+static nq_status describe(const nqi_model *m, nqi_writer *w)
 {
     void *memory;
     const uint64_t n_ids = 2 * m->n_groups + m->n_tensors;
@@ -386,7 +390,7 @@ static void sum_up(nqi_model *m, const nqi_writer *w)
 }
 
 /* The tensors' bytes, unless the caller knows the size of their source. */
-static uint64_t original_bytes(const nqi_model *m)
+uint64_t nqi_model_original_bytes(const nqi_model *m)
 {
     uint64_t sum = 0;
     if (m->options.original_bytes)
@@ -404,8 +408,7 @@ nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag)
 {
     nqi_writer *w;
     m->is_written = false;
-    m->original_bytes = original_bytes(m);
-    nq_status status = nqi_writer_create(&w, &m->env.allocator, sink, m->original_bytes);
+    nq_status status = nqi_writer_create(&w, &m->env.allocator, sink, nqi_model_original_bytes(m));
     if (status == NQ_OK)
         status = describe(m, w);
     if (status == NQ_OK)
