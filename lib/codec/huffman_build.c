@@ -133,9 +133,14 @@ static uint64_t extend(const nqi_huffman_code *code, uint32_t own)
  * those of one symbol still; entry 0, which looks at itself, reads itself before it is written. */
 static void extend_entries(nqi_huffman_code *code)
 {
-    for (uint32_t i = UINT32_C(1) << NQI_HUFFMAN_TABLE_BITS; i-- > 0;)
+    uint64_t most = 0;
+    for (uint32_t i = UINT32_C(1) << NQI_HUFFMAN_TABLE_BITS; i-- > 0;) {
         if (code->entries[i] != 0)
             code->entries[i] = extend(code, i);
+        most = NQI_MAX(most, code->entries[i] >> 61);
+    }
+    /* Five lookups, and one symbol that the table does not have. */
+    code->round_out = NQI_HUFFMAN_LOOKUPS * (size_t)most + ((size_t)1 << code->symbol_log2);
 }
 
 /* ---- Codes --------------------------------------------------------------------------------- */

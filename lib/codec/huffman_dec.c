@@ -51,7 +51,7 @@ static nq_status begin(nqi_block *head, const uint8_t *bytes, size_t n_bytes, si
     block->n_bytes = n_bytes;
     block->n_indices = n_indices;
     block->n_streams = nqi_huffman_streams(n_indices);
-    block->rate = NQI_HUFFMAN_ROUND_OUT / 2;
+    block->rate = code->is_small ? 1 : code->round_out / 2 + 1;
     block->scratch = (uint8_t *)block + (sizeof *block + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     block->stride = (NQI_HUFFMAN_SCRATCH << code->symbol_log2) / block->n_streams;
     NQI_TRY(place_streams(block, nqi_packed_bytes(n_indices, code->low_bits)));
@@ -115,35 +115,54 @@ static nq_status symbols_u8(nqi_huffman_block *block, uint8_t *out, size_t n)
 #define CHUNK 256u
 static_assert(NQI_PIECE % CHUNK == 0 && CHUNK % 8 == 0, "chunks begin at whole bytes");
 
-/* The largest index that comes of it; 32 bits because the last symbol may have too few levels. */
-static uint32_t add_low_u16(uint16_t *out, const uint8_t *low, size_t n, unsigned low_bits)
+/* Numbers of one size in n_bytes, host order: each moves up by `shift`, which loses none of its
+ * bits, to make room for the other's. `keep` has the bits that stay within their number. */
+static void shift_in(uint8_t *numbers, const uint8_t *others, size_t n_bytes, unsigned shift,
+                     uint64_t keep)
 {
+    uint64_t a, b;
+    for (; n_bytes >= sizeof a; n_bytes -= sizeof a) {
+        memcpy(&a, numbers, sizeof a);
+        memcpy(&b, others, sizeof b);
+        a = (a & keep) << shift | b;
+        memcpy(numbers, &a, sizeof a);
+        numbers += sizeof a;
+        others += sizeof a;
+    }
+    a = b = 0;
+    memcpy(&a, numbers, n_bytes);
+    memcpy(&b, others, n_bytes);
+    a = (a & keep) << shift | b;
+    memcpy(numbers, &a, n_bytes);
+}
+
+static void add_low_u16(uint16_t *out, const uint8_t *low, size_t n, unsigned low_bits)
+{
+    const uint64_t keep = (UINT16_MAX >> low_bits) * UINT64_C(0x0001000100010001);
     uint16_t bits[CHUNK];
-    uint16_t largest = 0;
     for (size_t done = 0; done < n; done += CHUNK) {
         const size_t now = NQI_MIN(n - done, CHUNK);
         nqi_unpack_u16(bits, low + nqi_packed_bytes(done, low_bits), now, low_bits);
-        for (size_t i = 0; i < now; i++) {
-            out[done + i] = (uint16_t)(out[done + i] << low_bits | bits[i]);
-            largest = NQI_MAX(largest, out[done + i]);
-        }
+        shift_in((uint8_t *)(out + done), (const uint8_t *)bits, now * sizeof *out, low_bits, keep);
     }
-    return largest;
 }
 
-static uint32_t add_low_u8(uint8_t *out, const uint8_t *low, size_t n, unsigned low_bits)
+static void add_low_u8(uint8_t *out, const uint8_t *low, size_t n, unsigned low_bits)
 {
+    const uint64_t keep = (UINT8_MAX >> low_bits) * UINT64_C(0x0101010101010101);
     uint8_t bits[CHUNK];
-    uint8_t largest = 0;
     for (size_t done = 0; done < n; done += CHUNK) {
         const size_t now = NQI_MIN(n - done, CHUNK);
         nqi_unpack_u8(bits, low + nqi_packed_bytes(done, low_bits), now, low_bits);
-        for (size_t i = 0; i < now; i++) {
-            out[done + i] = (uint8_t)(out[done + i] << low_bits | bits[i]);
-            largest = NQI_MAX(largest, out[done + i]);
-        }
+        shift_in(out + done, bits, now, low_bits, keep);
     }
-    return largest;
+}
+
+/* The last symbol may have fewer levels than low bits can tell apart. */
+static bool is_full(const nqi_huffman_block *block)
+{
+    const uint32_t low_mask = (UINT32_C(1) << nqi_huffman_code_of(block)->low_bits) - 1;
+    return (block->head.code->n_levels & low_mask) == 0;
 }
 
 static nq_status next_u16(nqi_block *head, uint16_t *indices, size_t n)
@@ -153,8 +172,11 @@ static nq_status next_u16(nqi_block *head, uint16_t *indices, size_t n)
     NQI_TRY(symbols_u16(block, indices, n));
     if (low_bits == 0)
         return NQ_OK;
-    const uint32_t largest = add_low_u16(indices, block->low, n, low_bits);
+    add_low_u16(indices, block->low, n, low_bits);
     block->low += nqi_packed_bytes(n, low_bits);
+    uint16_t largest = 0;
+    for (size_t i = 0; i < n && !is_full(block); i++)
+        largest = NQI_MAX(largest, indices[i]);
     return largest < head->code->n_levels ? NQ_OK : NQ_E_CORRUPT;
 }
 
@@ -165,8 +187,12 @@ static nq_status next_u8(nqi_block *head, uint8_t *indices, size_t n)
     NQI_TRY(symbols_u8(block, indices, n));
     if (low_bits == 0)
         return NQ_OK;
-    const uint32_t largest = add_low_u8(indices, block->low, n, low_bits);
+    assert(low_bits < 8);
+    add_low_u8(indices, block->low, n, low_bits);
     block->low += nqi_packed_bytes(n, low_bits);
+    uint8_t largest = 0;
+    for (size_t i = 0; i < n && !is_full(block); i++)
+        largest = NQI_MAX(largest, indices[i]);
     return largest < head->code->n_levels ? NQ_OK : NQ_E_CORRUPT;
 }
 

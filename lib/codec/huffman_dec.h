@@ -31,11 +31,10 @@
 static_assert(NQI_HUFFMAN_LOOKUPS * NQI_HUFFMAN_TABLE_BITS <= 56, "a round needs one refill");
 static_assert(NQI_HUFFMAN_MAX_LENGTH + 16 <= 56, "an escaped symbol needs one refill");
 
-/* What a round takes at most: two refills, each of which moves on by 7 bytes at most, and five
- * lookups of six bytes, then one symbol of two; and how far a store reaches. */
-#define NQI_HUFFMAN_ROUND_IN  14u
-#define NQI_HUFFMAN_ROUND_OUT (6 * NQI_HUFFMAN_LOOKUPS + 2)
-#define NQI_HUFFMAN_STORE     8u
+/* Bytes of input that a round takes at most: two refills, each of which moves on by 7 at most; and
+ * bytes that a store writes, of which up to six stay. */
+#define NQI_HUFFMAN_ROUND_IN 14u
+#define NQI_HUFFMAN_STORE    8u
 
 typedef struct nqi_huffman_code nqi_huffman_code;
 
@@ -71,6 +70,7 @@ struct nqi_huffman_code {
     unsigned low_bits;
     unsigned raw_bits;
     unsigned symbol_log2; /* bytes of a symbol in an entry: 0 for one, 1 for two */
+    size_t round_out;     /* bytes that a round brings at most */
     bool is_small;
     bool has_escape;
     unsigned escape_length;

@@ -14,10 +14,12 @@
 #include "codec/bits_fmt.h"
 #include "codec/huffman_lengths.h"
 
-/* Where an uncoded low bit costs at most 1/2048 of the size and the codewords are longer than five
- * bits on average, speed decides for it: of such codewords hardly two fit the decoder's table. */
-#define FREE_SHARE  2048u
-#define FREE_LENGTH 5u
+/* Where low bits cost at most 1/2048 of the size, speed decides for them: they do not take much
+ * more time for being several, while a bit of a codeword does. It begins to pay where codewords
+ * have six bits on average, and ends where five are left. */
+#define FREE_SHARE   2048u
+#define FREE_FROM    6u
+#define FREE_DOWN_TO 5u
 
 /* Once low bits cost 1/32 more than the best, more of them are not tried. */
 #define HOPELESS_SHARE 32u
@@ -200,7 +202,8 @@ static trial best_trial(workshop *w)
     } while (n <= NQI_HUFFMAN_MAX_LOW_BITS && (UINT32_C(1) << n) < w->spec->n_levels);
     const uint64_t acceptable = trials[best].bits + trials[best].bits / FREE_SHARE;
     for (unsigned i = best + 1; i < n; i++)
-        if (trials[i].bits <= acceptable && trials[i - 1].coded > FREE_LENGTH * trials[i - 1].n)
+        if (trials[i].bits <= acceptable && trials[0].coded > FREE_FROM * trials[0].n &&
+            trials[i - 1].coded > FREE_DOWN_TO * trials[i - 1].n)
             best = i;
     return trials[best];
 }

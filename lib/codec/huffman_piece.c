@@ -33,6 +33,7 @@ static size_t lacking(const nqi_huffman_block *block, const group *g)
 /* Rounds that no stream of the group can do harm in. */
 static size_t safe_rounds(const nqi_huffman_block *block, const group *g)
 {
+    const size_t round_out = nqi_huffman_code_of(block)->round_out;
     size_t rounds = SIZE_MAX;
     for (unsigned i = g->first; i < g->first + g->n; i++) {
         const nqi_huffman_stream *stream = &block->streams[i];
@@ -40,7 +41,7 @@ static size_t safe_rounds(const nqi_huffman_block *block, const group *g)
         if (stream->at + 8 > block->n_bytes)
             return 0;
         const size_t input = block->n_bytes - 8 - stream->at;
-        rounds = NQI_MIN(rounds, NQI_MIN(room, stream->left) / NQI_HUFFMAN_ROUND_OUT);
+        rounds = NQI_MIN(rounds, NQI_MIN(room, stream->left) / round_out);
         rounds = NQI_MIN(rounds, input / NQI_HUFFMAN_ROUND_IN);
     }
     return rounds;
