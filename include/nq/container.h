@@ -99,7 +99,8 @@ NQ_API NQ_NODISCARD nq_status nq_reader_open_source(nq_reader **out, const nq_ct
                                                     nq_diag *diag) NQ_NOEXCEPT;
 NQ_API void nq_reader_destroy(nq_reader *reader) NQ_NOEXCEPT;
 
-/* Limits for readers without a context; the defaults are those of nq_ctx_options. */
+/* Limits for readers without a context; the defaults are those of nq_ctx_options, and 0 is taken as the
+ * default here, too. */
 typedef struct nq_reader_options {
     uint32_t struct_size;
     uint32_t max_tensors;

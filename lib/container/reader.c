@@ -38,17 +38,35 @@ nq_status nqi_source_view(const uint8_t **bytes, const nq_source *source, uint64
 
 /* ---- Header -------------------------------------------------------------------------------- */
 
+static nq_reader_options default_limits(void)
+{
+    return (nq_reader_options){.struct_size = sizeof(nq_reader_options),
+                               .max_tensors = UINT32_C(1) << 20,
+                               .max_levels = NQ_MAX_LEVELS,
+                               .max_name_bytes = 4096,
+                               .max_elements = UINT64_C(1) << 48,
+                               .max_index_bytes = UINT64_C(1) << 30};
+}
+
+/* A limit of 0 was not set by a caller who zeroed the struct himself. */
+static void fill_limits(nq_reader_options *o)
+{
+    const nq_reader_options d = default_limits();
+    o->max_tensors = o->max_tensors ? o->max_tensors : d.max_tensors;
+    o->max_levels = o->max_levels ? o->max_levels : d.max_levels;
+    o->max_name_bytes = o->max_name_bytes ? o->max_name_bytes : d.max_name_bytes;
+    o->max_elements = o->max_elements ? o->max_elements : d.max_elements;
+    o->max_index_bytes = o->max_index_bytes ? o->max_index_bytes : d.max_index_bytes;
+}
+
 nq_status nqi_reader_limits(nq_reader_options *limits, const nq_reader_options *given)
 {
-    *limits = (nq_reader_options){.struct_size = sizeof *limits,
-                                  .max_tensors = UINT32_C(1) << 20,
-                                  .max_levels = NQ_MAX_LEVELS,
-                                  .max_name_bytes = 4096,
-                                  .max_elements = UINT64_C(1) << 48,
-                                  .max_index_bytes = UINT64_C(1) << 30};
+    *limits = default_limits();
     if (!given)
         return NQ_OK;
-    return nqi_versioned_read(limits, (uint32_t)sizeof *limits, given, READER_OPTIONS_FIRST_SIZE);
+    NQI_TRY(nqi_versioned_read(limits, (uint32_t)sizeof *limits, given, READER_OPTIONS_FIRST_SIZE));
+    fill_limits(limits);
+    return NQ_OK;
 }
 
 static nq_status over_limit(nq_diag *diag, const char *what, uint64_t tensor, uint64_t wanted)

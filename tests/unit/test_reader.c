@@ -494,6 +494,12 @@ static void test_limits_without_context(void **state)
     assert_int_equal(nq_reader_size(&n, &source, &options, NULL), NQ_E_LIMIT);
     options.struct_size = 8;
     assert_int_equal(nq_reader_size(&n, &source, &options, NULL), NQ_E_ABI);
+    /* A limit of 0 was not set, as with a context. */
+    const nq_reader_options zeroed = {.struct_size = sizeof zeroed};
+    assert_int_equal(nq_reader_init(&r, memory, sizeof memory, &source, &zeroed, NULL), NQ_OK);
+    const nq_reader_options one_set = {.struct_size = sizeof one_set, .max_tensors = 3};
+    assert_int_equal(nq_reader_init(&r, memory, sizeof memory, &source, &one_set, NULL),
+                     NQ_E_LIMIT);
     bytes_free(&file);
 }
 
@@ -573,6 +579,65 @@ static void test_source_of_both_kinds(void **state)
     source.bytes = file.at;
     assert_int_equal(nq_reader_open_source(&r, NULL, &source, NULL), NQ_E_ARG);
     assert_int_equal(nq_reader_size(&n, &source, NULL, NULL), NQ_E_ARG);
+    bytes_free(&file);
+}
+
+/* The head of a file whose payload is never read. */
+static nq_status read_head(void *user, uint64_t offset, void *out, size_t n_bytes)
+{
+    const bytes *head = user;
+    assert_true(offset + n_bytes <= head->n);
+    memcpy(out, head->at + offset, n_bytes);
+    return NQ_OK;
+}
+
+/* 2^57 elements are the most that a tensor may have; the file would be that large, too. */
+static void test_most_elements(void **state)
+{
+    (void)state;
+    for (uint64_t more = 0; more < 2; more++) {
+        const uint64_t n = (UINT64_C(1) << 57) + more, n_blocks = (n + (1 << 24) - 1) >> 24;
+        const uint64_t payload = n_blocks * 4 + n;
+        nq_file f = {.size_width = 8};
+        bytes body = begin_tensor(&f, &(shape){"t", NQ_U8, 1, {n}, 24}, payload, 0);
+        end_tensor(&f, &body);
+        bytes head = file_build_head(&f, payload);
+        const nq_source source = {.struct_size = sizeof source,
+                                  .n_bytes = head.n + payload,
+                                  .read = read_head,
+                                  .user = &head};
+        nq_ctx_options options;
+        nq_ctx *ctx;
+        nq_reader *r;
+        nq_ctx_options_init(&options);
+        options.max_elements = UINT64_MAX;
+        assert_int_equal(nq_ctx_create(&ctx, &options), NQ_OK);
+        assert_int_equal(nq_reader_open_source(&r, ctx, &source, NULL),
+                         more ? NQ_E_CORRUPT : NQ_OK);
+        nq_reader_destroy(r);
+        assert_int_equal(nq_reader_open_source(&r, NULL, &source, NULL),
+                         more ? NQ_E_CORRUPT : NQ_E_LIMIT);
+        nq_ctx_destroy(ctx);
+        bytes_free(&head);
+        file_free(&f);
+    }
+}
+
+/* What the context disables is disabled for all decoders of the reader. */
+static void test_features_of_context(void **state)
+{
+    (void)state;
+    bytes file = sample_bytes();
+    nq_ctx_options options;
+    nq_ctx *ctx;
+    opened o;
+    nq_ctx_options_init(&options);
+    options.cpu_disabled = NQ_CPU_ALL;
+    assert_int_equal(nq_ctx_create(&ctx, &options), NQ_OK);
+    assert_int_equal(open_copy(&o, file.at, file.n, ctx), NQ_OK);
+    assert_true(o.reader->cpu_disabled == UINT64_MAX);
+    close_copy(&o);
+    nq_ctx_destroy(ctx);
     bytes_free(&file);
 }
 
@@ -676,6 +741,8 @@ int main(void)
         cmocka_unit_test(test_callback_and_span_agree),
         cmocka_unit_test(test_view_of_nothing),
         cmocka_unit_test(test_source_of_both_kinds),
+        cmocka_unit_test(test_most_elements),
+        cmocka_unit_test(test_features_of_context),
         cmocka_unit_test(test_in_callers_memory),
         cmocka_unit_test(test_failing_allocations),
     };
