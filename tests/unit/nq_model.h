@@ -121,7 +121,7 @@ static inline void free_coded(coded *t)
 }
 
 /* Many blocks, blocks of several pieces, a block that is not full, levels of one to all bits. */
-enum { N_CODED = 9, N_LARGEST = 70000 };
+enum { N_CODED = 10, N_LARGEST = 70000 };
 
 static inline void make_all_coded(coded t[N_CODED])
 {
@@ -134,6 +134,7 @@ static inline void make_all_coded(coded t[N_CODED])
     t[6] = make_coded("g", NQ_F16, NQ_CODEC_FIXED, 0, 3, 6, 7);
     t[7] = make_coded("h", NQ_F32, NQ_CODEC_HUFFMAN, 20000, 1, 13, 8);
     t[8] = make_coded("i", NQ_F32, NQ_CODEC_HUFFMAN, 9000, 65536, 13, 9);
+    t[9] = make_coded("j", NQ_BF16, NQ_CODEC_HUFFMAN, 5000, 30, 18, 10);
 }
 
 typedef struct model {

@@ -183,14 +183,21 @@ static void test_levels_are_finite(void **state)
     }
 }
 
-/* A level that is too large anywhere in a run, not only where it begins. */
+/* A level that is too large at either end of a run, of the first as of a later one. */
 static void test_infinite_end_of_run(void **state)
 {
     (void)state;
-    const int64_t cells[] = {-2, -1, 0, 1, 2};
-    for (size_t first = 0; first < 4; first++) {
-        bytes data = runs_of(cells + first, 5 - first);
-        check_read(3, 0x1p127, (uint32_t)(5 - first), &data, NQ_E_CORRUPT);
+    static const int64_t cells[] = {-2, -1, 0, 1, 2}, apart[] = {-4, -2, -1, 0};
+    static const struct {
+        const int64_t *cells;
+        uint32_t n;
+        nq_status expected;
+    } cases[] = {{cells, 5, NQ_E_CORRUPT}, {cells, 3, NQ_E_CORRUPT}, {cells + 2, 3, NQ_E_CORRUPT},
+                 {cells + 1, 3, NQ_OK},    {apart, 4, NQ_E_CORRUPT}, {apart + 1, 3, NQ_E_CORRUPT},
+                 {apart + 2, 2, NQ_OK}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bytes data = runs_of(cases[i].cells, cases[i].n);
+        check_read(3, 0x1p127, cases[i].n, &data, cases[i].expected);
         bytes_free(&data);
     }
 }

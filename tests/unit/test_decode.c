@@ -353,7 +353,12 @@ static void check_stored_ranges(const nq_reader *r, uint32_t dtype, const uint8_
         free(out);
     }
     uint16_t index;
+    static const float any;
+    const float *levels = &any;
+    size_t n_levels = 1;
     assert_int_equal(nq_decoder_read_indices(d, 0, 1, &index), NQ_E_ARG);
+    assert_int_equal(nq_decoder_codebook(d, &levels, &n_levels), NQ_OK);
+    assert_true(levels == NULL && n_levels == 0);
     nq_decoder_destroy(d);
 }
 
@@ -540,7 +545,7 @@ static void test_progress(void **state)
     h = (heard){0};
     assert_int_equal(nq_reader_verify(r, ctx, NQ_NONE, NULL, NULL, NULL), NQ_OK);
     assert_true(h.last == h.total &&
-                h.total == 1000 + 40000 + 777 + 12345 + 70000 + 1 + 20000 + 9000);
+                h.total == 1000 + 40000 + 777 + 12345 + 70000 + 1 + 20000 + 9000 + 5000);
     assert_true(h.n_calls < 500);
     const unsigned n_calls = h.n_calls;
     for (unsigned k = 1; k <= n_calls; k += 3) {
@@ -556,6 +561,29 @@ static void test_progress(void **state)
     nq_ctx_destroy(ctx);
     nq_reader_destroy(r);
     free_model(&m);
+}
+
+/* The hook hears a few hundred calls at most, however many tensors there are. */
+static void test_progress_of_many(void **state)
+{
+    (void)state;
+    nq_file f = {.size_width = 1};
+    const uint8_t data[4] = {0};
+    char name[8];
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "%u", i);
+        file_stored(&f, &(shape){name, NQ_U8, 1, {4}, 6}, data, 4);
+    }
+    bytes file = file_build(&f);
+    nq_reader *r = open_span(&file);
+    heard h = {0};
+    nq_ctx *ctx = make_hearing_ctx(&h);
+    assert_int_equal(nq_reader_verify(r, ctx, NQ_NONE, NULL, NULL, NULL), NQ_OK);
+    assert_true(h.last == 4000 && h.total == 4000 && h.n_calls > 100 && h.n_calls <= 201);
+    nq_ctx_destroy(ctx);
+    nq_reader_destroy(r);
+    bytes_free(&file);
+    file_free(&f);
 }
 
 /* ---- Memory -------------------------------------------------------------------------------- */
@@ -607,6 +635,45 @@ static void test_in_callers_memory(void **state)
     nq_reader_destroy(span);
     nq_reader_destroy(callback);
     free_model(&m);
+}
+
+/* Behind a callback a code table may be what takes the most room: here levels are a grid of a few
+ * bytes, and the only block is short. */
+static void test_large_code_table(void **state)
+{
+    (void)state;
+    enum { N_LEVELS = 4096 };
+    static const uint8_t grid[] = {0, 0xff, 0x1f};
+    static const uint16_t indices[] = {4095, 0, 17, 2048};
+    nq_file f = {.size_width = 1};
+    const nqi_allocator a = nqi_allocator_default();
+    uint64_t *counts = malloc(N_LEVELS * sizeof *counts);
+    nqi_encoder *encoder;
+    size_t n_table;
+    for (unsigned i = 0; i < N_LEVELS; i++)
+        counts[i] = 1 + i * 977 % 1000;
+    assert_int_equal(nqi_encoder_create(&encoder, &a, NQ_CODEC_HUFFMAN, N_LEVELS, 0, counts, 0, 0),
+                     NQ_OK);
+    const uint8_t *table = nqi_encoder_table(encoder, &n_table);
+    bytes block = encode_block(encoder, indices, 4);
+    assert_true(n_table > 100 && n_table > 2 * block.n);
+    const uint32_t book = file_codebook(&f, 3, grid, sizeof grid, N_LEVELS, 0.5);
+    const uint32_t code = file_code_table(&f, 2, table, n_table);
+    file_quantized(&f, &(shape){"t", NQ_F32, 1, {4}, 6}, 2, book, code, &block, 1);
+    bytes file = file_build(&f);
+    behind b = {.file = &file};
+    nq_reader *r = open_behind(&b, NULL);
+    nq_decoder *d = make_decoder(r, 0, 0);
+    uint16_t out[4];
+    assert_int_equal(nq_decoder_read_indices(d, 0, 4, out), NQ_OK);
+    assert_memory_equal(out, indices, sizeof indices);
+    nq_decoder_destroy(d);
+    nq_reader_destroy(r);
+    nqi_encoder_destroy(encoder);
+    free(counts);
+    bytes_free(&block);
+    bytes_free(&file);
+    file_free(&f);
 }
 
 /* Small tables are what they are called, where there is a difference to make. */
@@ -783,14 +850,24 @@ static void test_many_elements(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_oracles),         cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_reading_on),      cmocka_unit_test(test_codebooks),
-        cmocka_unit_test(test_wrong_ranges),    cmocka_unit_test(test_wrong_decoders),
-        cmocka_unit_test(test_stored),          cmocka_unit_test(test_stored_conversions),
-        cmocka_unit_test(test_parallel),        cmocka_unit_test(test_wrong_parallel_ranges),
-        cmocka_unit_test(test_progress),        cmocka_unit_test(test_in_callers_memory),
-        cmocka_unit_test(test_small_tables),    cmocka_unit_test(test_reading_after_failing),
-        cmocka_unit_test(test_beyond_four_gib), cmocka_unit_test(test_many_elements),
+        cmocka_unit_test(test_oracles),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_reading_on),
+        cmocka_unit_test(test_codebooks),
+        cmocka_unit_test(test_wrong_ranges),
+        cmocka_unit_test(test_wrong_decoders),
+        cmocka_unit_test(test_stored),
+        cmocka_unit_test(test_stored_conversions),
+        cmocka_unit_test(test_parallel),
+        cmocka_unit_test(test_wrong_parallel_ranges),
+        cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_progress_of_many),
+        cmocka_unit_test(test_in_callers_memory),
+        cmocka_unit_test(test_large_code_table),
+        cmocka_unit_test(test_small_tables),
+        cmocka_unit_test(test_reading_after_failing),
+        cmocka_unit_test(test_beyond_four_gib),
+        cmocka_unit_test(test_many_elements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

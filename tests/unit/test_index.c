@@ -305,6 +305,59 @@ static void test_data_beyond_the_end(void **state)
         put_u(&body, 2, 1);
         check_table(&body, 3, NQ_E_CORRUPT);
     }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        static const float one = 1;
+        nq_file f = {.size_width = 8};
+        file_codebook_f32(&f, &one, 1);
+        bytes body = begin_tensor(&f, &(shape){"t", 0, 1, {1}, 6}, sizes[i], 1);
+        put_u(&body, 0, 3);
+        end_tensor(&f, &body);
+        bytes_put(&f.payloads, some_bytes, 3);
+        check_file(&f, NQ_E_CORRUPT);
+    }
+}
+
+/* Sizes whose sum comes around to what there is. */
+static void test_sizes_that_wrap(void **state)
+{
+    (void)state;
+    static const float one = 1;
+    nq_file f = {.size_width = 8};
+    file_codebook_f32(&f, &one, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        bytes body =
+            begin_tensor(&f, &(shape){i ? "b" : "a", 0, 1, {1}, 6}, i ? 110 : UINT64_MAX - 99, 1);
+        put_u(&body, 0, 3);
+        end_tensor(&f, &body);
+    }
+    bytes_put(&f.payloads, some_bytes, 10);
+    check_file(&f, NQ_E_CORRUPT);
+}
+
+/* A length that says one byte more than there is, in each kind of record. */
+static void test_one_byte_too_few(void **state)
+{
+    (void)state;
+    for (unsigned more = 0; more < 2; more++) {
+        nq_file keys = {.size_width = 1, .n_metadata = 1}, values = keys;
+        nq_file tables = {.size_width = 1, .n_tables = 1},
+                tensors = {.size_width = 1, .n_tensors = 1};
+        static const uint8_t table[] = {0, 0, 0, 0, 0, 16, 2}, tensor[] = {5, NQ_U8, 0, 0, 0, 6};
+        put_varint(&keys.metadata, more ? 3 : 0);
+        put_text(&keys.metadata, "", 0);
+        put_text(&values.metadata, "", 0);
+        put_varint(&values.metadata, 2 + more);
+        bytes_put(&values.metadata, "ab", 2);
+        put_varint(&tables.tables, sizeof table + more);
+        bytes_put(&tables.tables, table, sizeof table);
+        put_varint(&tensors.tensors, sizeof tensor + more);
+        bytes_put(&tensors.tensors, tensor, sizeof tensor);
+        bytes_put(&tensors.payloads, some_bytes, 5);
+        check_file(&keys, more ? NQ_E_CORRUPT : NQ_OK);
+        check_file(&values, more ? NQ_E_CORRUPT : NQ_OK);
+        check_file(&tables, more ? NQ_E_CORRUPT : NQ_OK);
+        check_file(&tensors, more ? NQ_E_CORRUPT : NQ_OK);
+    }
 }
 
 /* A newer writer may say more at the end of table and tensor records. */
@@ -391,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_codebook_records),   cmocka_unit_test(test_steps),
         cmocka_unit_test(test_sizes_of_tables),    cmocka_unit_test(test_code_table_records),
         cmocka_unit_test(test_cut_table_records),  cmocka_unit_test(test_data_beyond_the_end),
+        cmocka_unit_test(test_sizes_that_wrap),    cmocka_unit_test(test_one_byte_too_few),
         cmocka_unit_test(test_longer_records),     cmocka_unit_test(test_varints_of_other_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
