@@ -155,6 +155,14 @@ nq_status nqi_sort_by_key(nqi_sorting *s, const nqi_env *env)
     return run_passes(s, env, many, NQI_COUNT(many));
 }
 
+nq_status nqi_sort_lower_bits(nqi_sorting *s, const nqi_env *env, unsigned bits)
+{
+    assert(bits >= 1 && bits <= 21);
+    const unsigned lower = bits / 2, upper = bits - lower;
+    const digit digits[] = {{false, 0, (1u << lower) - 1}, {false, lower, (1u << upper) - 1}};
+    return run_passes(s, env, digits, NQI_COUNT(digits));
+}
+
 nq_status nqi_sort_by_load(nqi_sorting *s, const nqi_env *env, unsigned bits)
 {
     assert(s->load_bytes == 4 && bits >= 1 && bits <= MAX_BITS);

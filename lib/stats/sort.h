@@ -22,6 +22,9 @@ typedef struct nqi_sorting {
 /* Into the order of the keys; equal ones stay in the order they had. NQ_E_NOMEM. */
 NQI_MUST_CHECK nq_status nqi_sort_by_key(nqi_sorting *s, const nqi_env *env);
 
+/* The same for keys that agree in all but their lower `bits` bits (1..21). NQ_E_NOMEM. */
+NQI_MUST_CHECK nq_status nqi_sort_lower_bits(nqi_sorting *s, const nqi_env *env, unsigned bits);
+
 /* Into the order of the upper `bits` (1..11) bits of what travels with the keys, load_bytes being
  * 4; equal ones stay in the order they had. NQ_E_NOMEM. */
 NQI_MUST_CHECK nq_status nqi_sort_by_load(nqi_sorting *s, const nqi_env *env, unsigned bits);

@@ -22,8 +22,9 @@
 /* Different values that a summary keeps apart for certain; so few weights are sorted. */
 #define NQI_MAX_DISTINCT (UINT32_C(1) << 16)
 
-/* Sums of importance reach this at most, so that no product with keys or weights overflows. */
-#define NQI_IMPORTANCE_MAX 0x1p900
+/* Sums of importance reach this at most, so that no product with keys or squares of weights
+ * overflows. */
+#define NQI_IMPORTANCE_MAX 0x1p700
 
 typedef struct nqi_bin {
     uint32_t key;   /* the first of its keys; a multiple of 2^shift */

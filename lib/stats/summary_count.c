@@ -50,7 +50,8 @@ typedef struct job {
     bool is_weighted;
     const nqi_split *splits;
     size_t n_splits;
-    uint32_t *map; /* by prefix: entry | shift * 2^28, or NO_ENTRY; NULL: nothing is split */
+    uint32_t *map;      /* by prefix that is split: entry | shift * 2^28; NULL: nothing is split */
+    uint32_t *is_split; /* a bit for each prefix, which fits a cache that the map does not */
     uint32_t n_entries;
     uint32_t n_tables;
     table tables[NQI_MAX_IN_FLIGHT];
@@ -117,27 +118,36 @@ NQI_INLINE uint32_t find_entry(uint32_t *low, uint32_t mapped, uint32_t key)
     return mapped % MAX_ENTRIES + (rest >> shift);
 }
 
-static void count_split(uint64_t *entries, const uint32_t *map, const uint32_t *keys, size_t n)
+/* The places of the keys whose prefixes are split, without a branch. */
+static size_t find_split(uint32_t *places, const job *j, const uint32_t *keys, size_t n)
+{
+    size_t n_found = 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t prefix = keys[i] >> NQI_PREFIX_SHIFT;
+        places[n_found] = (uint32_t)i;
+        n_found += j->is_split[prefix / 32] >> prefix % 32 & 1;
+    }
+    return n_found;
+}
+
+static void count_split(uint64_t *entries, const uint32_t *map, const uint32_t *keys,
+                        const uint32_t *places, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        const uint32_t mapped = map[keys[i] >> NQI_PREFIX_SHIFT];
-        if (mapped == NO_ENTRY)
-            continue;
         uint32_t low;
-        const uint32_t entry = find_entry(&low, mapped, keys[i]);
+        const uint32_t key = keys[places[i]];
+        const uint32_t entry = find_entry(&low, map[key >> NQI_PREFIX_SHIFT], key);
         entries[entry] += PACKED_COUNT + low;
     }
 }
 
 static void tally_split(nqi_tally *entries, const uint32_t *map, const uint32_t *keys,
-                        const double *h, size_t n)
+                        const uint32_t *places, const double *h, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        const uint32_t mapped = map[keys[i] >> NQI_PREFIX_SHIFT];
-        if (mapped == NO_ENTRY)
-            continue;
         uint32_t low;
-        nqi_tally *t = &entries[find_entry(&low, mapped, keys[i])];
+        const uint32_t key = keys[places[i]];
+        nqi_tally *t = &entries[find_entry(&low, map[key >> NQI_PREFIX_SHIFT], key)];
         t->count += 1;
         t->low += low;
         t->h += h[i];
@@ -145,14 +155,47 @@ static void tally_split(nqi_tally *entries, const uint32_t *map, const uint32_t 
     }
 }
 
+/* Shaped importance of n elements at places from `first` on; mostly there are few. */
+static void load_at_places(double *h, const nqi_weights *s, uint64_t first, const uint32_t *places,
+                           size_t n)
+{
+    double all[NQI_SLICE_ELEMS];
+    if (n > NQI_SLICE_ELEMS / 16) {
+        nqi_weights_load_raw_importance(all, s, first, (size_t)places[n - 1] + 1);
+        for (size_t i = 0; i < n; i++)
+            h[i] = all[places[i]];
+    } else {
+        for (size_t i = 0; i < n; i++)
+            nqi_weights_load_raw_importance(h + i, s, first + places[i], 1);
+    }
+    nqi_shaping_apply(h, &s->shaping, n);
+}
+
+/* Weights have been looked at before, when all were counted. */
+static void count_split_chunk(const job *j, table *t, uint64_t begin, size_t n_elems)
+{
+    float w[NQI_SLICE_ELEMS];
+    uint32_t keys[NQI_SLICE_ELEMS], places[NQI_SLICE_ELEMS];
+    double h[NQI_SLICE_ELEMS];
+    t->range = nqi_key_range_empty();
+    for (size_t at = 0; at < n_elems; at += NQI_SLICE_ELEMS) {
+        const size_t n = NQI_MIN(n_elems - at, NQI_SLICE_ELEMS);
+        nqi_weights_load(w, j->weights, begin + at, n);
+        j->kernels.keys(keys, &t->range, w, n);
+        const size_t n_split = find_split(places, j, keys, n);
+        if (!j->is_weighted) {
+            count_split(t->entries, j->map, keys, places, n_split);
+            continue;
+        }
+        load_at_places(h, j->weights, begin + at, places, n_split);
+        tally_split(t->entries, j->map, keys, places, h, n_split);
+    }
+}
+
 static void count_slice(const job *j, table *t, const uint32_t *keys, const double *h, size_t n)
 {
-    if (j->is_weighted && j->map)
-        tally_split(t->entries, j->map, keys, h, n);
-    else if (j->is_weighted)
+    if (j->is_weighted)
         j->kernels.tally(t->entries, keys, h, n);
-    else if (j->map)
-        count_split(t->entries, j->map, keys, n);
     else
         count_plain(t->entries, keys, n);
 }
@@ -175,8 +218,7 @@ static size_t count_chunk(const job *j, table *t, uint64_t begin, size_t n_elems
             return at + nqi_weights_find_bad(w, j->is_weighted ? h : NULL, n);
         if (j->is_weighted)
             nqi_shaping_apply(h, &j->weights->shaping, n);
-        if (!j->map)
-            make_range_live(t, entry_bytes(j));
+        make_range_live(t, entry_bytes(j));
         count_slice(j, t, keys, h, n);
     }
     return n_elems;
@@ -266,14 +308,18 @@ static void work(void *arg, nqi_chunk_summary *out, uint32_t place, uint64_t beg
 {
     const job *j = arg;
     table *t = &((job *)arg)->tables[place];
-    const size_t n_good = count_chunk(j, t, begin, n);
-    if (n_good < n) {
-        out->bad = begin + n_good;
-        return;
-    }
     out->bins.n = n;
     out->bins.is_weighted = j->is_weighted;
-    out->status = j->map ? take_splits(&out->bins, j, t) : take_prefixes(&out->bins, j, t);
+    if (j->map) {
+        count_split_chunk(j, t, begin, n);
+        out->status = take_splits(&out->bins, j, t);
+        return;
+    }
+    const size_t n_good = count_chunk(j, t, begin, n);
+    if (n_good < n)
+        out->bad = begin + n_good;
+    else
+        out->status = take_prefixes(&out->bins, j, t);
 }
 
 /* ---- Tables -------------------------------------------------------------------------------- */
@@ -284,19 +330,24 @@ static void free_tables(job *j)
     for (uint32_t i = 0; i < j->n_tables; i++)
         nqi_free(a, j->tables[i].entries, allocated_entries(j), entry_bytes(j));
     nqi_free(a, j->map, NQI_N_PREFIXES, sizeof *j->map);
+    nqi_free(a, j->is_split, NQI_N_PREFIXES / 32, sizeof *j->is_split);
 }
 
 static nq_status make_map(job *j)
 {
-    void *memory;
-    NQI_TRY(nqi_alloc(&memory, &j->env->allocator, NQI_N_PREFIXES, sizeof *j->map));
-    j->map = memory;
-    memset(j->map, 0xff, NQI_N_PREFIXES * sizeof *j->map);
+    void *map, *is_split;
+    const nqi_allocator *a = &j->env->allocator;
+    NQI_TRY(nqi_alloc(&map, a, NQI_N_PREFIXES, sizeof *j->map));
+    j->map = map; /* most of which is never looked at */
+    NQI_TRY(nqi_alloc_zero(&is_split, a, NQI_N_PREFIXES / 32, sizeof *j->is_split));
+    j->is_split = is_split;
     j->n_entries = 0;
     for (size_t i = 0; i < j->n_splits; i++) {
         if (j->n_entries > MAX_ENTRIES - PREFIX_KEYS)
             return NQ_E_LIMIT;
-        j->map[j->splits[i].prefix] = j->n_entries | j->splits[i].shift << 28;
+        const uint32_t prefix = j->splits[i].prefix;
+        j->is_split[prefix / 32] |= 1u << prefix % 32;
+        j->map[prefix] = j->n_entries | j->splits[i].shift << 28;
         j->n_entries += PREFIX_KEYS >> j->splits[i].shift;
     }
     return NQ_OK;
