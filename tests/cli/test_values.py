@@ -2,7 +2,7 @@
 
 import math
 
-from files import PACK, bf16, cell, f16, f32, f64, gauss, levels_of, near_floats, parse, safetensors, values
+from files import PACK, bf16, cell, f16, f32, f64, gauss, levels_of, near_floats, parse, safetensors, to_f32, values
 from harness import demand
 
 BAD = {"NaN": float("nan"), "infinity": float("inf"), "minus infinity": float("-inf")}
@@ -124,7 +124,7 @@ def check_levels_are_weighted_means(nq):
 
 def check_broadcast_and_types(nq):
     w = gauss(2400)
-    row, column = [abs(x) + 0.5 for x in gauss(20, 4)], [abs(x) + 0.5 for x in gauss(30, 5)]
+    row, column = ([to_f32(abs(x) + 0.5) for x in gauss(n, n)] for n in (20, 30))
     for shape, h, spread in (([20], row, lambda i: row[i % 20]), ([30, 1], column, lambda i: column[i // 20 % 30])):
         for dtype in ("F32", "F64"):
             (got,), _ = compressed(nq, [("w", "F32", [4, 30, 20], f32(w))], [("w", dtype, shape, PACK[dtype](h))],
@@ -211,6 +211,10 @@ def check_huge_and_tiny_steps(nq):
     nq.write("m.safetensors", safetensors([("w", "F32", [2000], f32(w))]))
     nq.run("compress", "m.safetensors", "--step", "1e300")
     demand(nq.json("info", "m.nq")["tensors"][0]["levels"] == 1, "one cell")
-    nq.run("compress", "m.safetensors", "--step", "1e-300", "--force")
+    nq.run("compress", "m.safetensors", "--step", "1e-12", "--force")
     demand(nq.json("info", "m.nq")["tensors"][0]["levels"] == len(set(w)), "every value its own cell")
+    nq.run("compare", "m.safetensors", "m.nq")
+    err = nq.run("compress", "m.safetensors", "--step", "1e-300", "--force", expected=6).err
+    step = err.split("smallest step that works is ")[1].strip()
+    nq.run("compress", "m.safetensors", "--step", step, "--force")
     nq.run("compare", "m.safetensors", "m.nq")

@@ -321,9 +321,7 @@ RECIPES = [[*target, "--codec", codec, *rest]
            for codec in ("fixed", "huffman", "auto")
            for target, rest in ((["--step", "0.02"], []),
                                 (["--step", "0.013"], ["--level", "grid", "--scope", "tensor"]),
-                                (["--levels", "37"], ["--level", "mean", "--min-elems", "0"]),
-                                (["--method", "kmeans", "--levels", "16"], ["--scope", "tensor"]),
-                                (["--method", "ecsq", "--lambda", "0.0001"], []))]
+                                (["--levels", "37"], ["--level", "mean", "--min-elems", "0"]))]
 
 
 def read_safetensors(path):
