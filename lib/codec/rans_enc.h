@@ -1,0 +1,100 @@
+/*
+ * What the files of the rANS encoder share: an encoder, what it is made from, and the choice of
+ * tables.
+ */
+#ifndef NQI_RANS_ENC_H
+#define NQI_RANS_ENC_H
+
+#include "codec/code_ops_enc.h"
+#include "codec/rans_push.h"
+
+/* What an encoder is made from. */
+typedef struct nqi_rans_plan {
+    uint32_t n_levels;
+    uint32_t n_tables;
+    unsigned sub_log2; /* NQI_RANS_MIN_SUB_LOG2 for one table */
+    bool is_sparse;
+    uint32_t zero;                /* the index that gaps stand for */
+    const nqi_rans_model *values; /* n_tables, with one code of escapes */
+    const nqi_rans_model *gaps;   /* n_tables, if sparse */
+    uint16_t step_frequency[NQI_RANS_MAX_TABLES];
+    uint64_t weights[NQI_RANS_MAX_TABLES]; /* how many indices are of each table */
+    /* In 2^-COST_LOG2 bit. */
+    uint32_t mean_growth;  /* of a state by a coded symbol, about */
+    uint32_t zero_cost;    /* of a sparse code's zero */
+    uint32_t nonzero_cost; /* and of what precedes an index that is none */
+} nqi_rans_plan;
+
+/* Costs of a symbol in all tables, for choosing: in 1/256 bit, of as many symbols as are worth
+ * storing. */
+typedef struct nqi_rans_rows {
+    uint16_t (*rows)[NQI_RANS_MAX_TABLES];
+    uint32_t n;
+} nqi_rans_rows;
+
+#define NQI_RANS_MAX_ROWS 4096u
+
+/* Bytes of a block besides what indices cost: the number of lanes, lengths of parts, the fill of
+ * their last bytes. States are counted with the indices, one part in LANES_SHARE. */
+#define NQI_RANS_BLOCK_OVERHEAD 16u
+#define NQI_RANS_LANES_SHARE    400u
+
+typedef struct nqi_rans_encoder {
+    nqi_encoder head;
+    uint32_t n_tables;
+    unsigned sub_log2;
+    bool is_sparse;
+    bool has_low_bits;
+    uint32_t zero;
+    unsigned value_escape_bits; /* of the longest escape; 0: there is none */
+    unsigned gap_escape_bits;
+    unsigned max_value_low_bits;
+    unsigned max_gap_low_bits;
+    uint32_t mean_growth;
+    nqi_rans_coder *values;
+    nqi_rans_coder *gaps;
+    nqi_rans_coder *steps;
+    nqi_rans_rows value_rows;
+    nqi_rans_rows gap_rows;
+    uint32_t *costs; /* of indices */
+    const nqi_rans_push_kernels *kernels;
+    uint64_t n_bytes; /* of all memory, this struct's included */
+} nqi_rans_encoder;
+
+nq_status nqi_rans_encoder_make(nqi_encoder **out, const nqi_allocator *a,
+                                const nqi_rans_plan *plan, uint64_t cpu);
+
+/* ---- Choosing tables ----------------------------------------------------------------------- */
+
+/* Adds what n symbols cost in each table, in 1/256 bit. */
+void nqi_rans_add_costs(uint32_t *costs, const nqi_rans_rows *rows, const nqi_rans_coder *coders,
+                        uint32_t n_tables, const uint16_t *symbols, size_t n);
+
+/* The cheapest ways to end with each table, up to some sub-block; found by dynamic programming. */
+typedef struct nqi_rans_ways {
+    uint32_t costs[NQI_RANS_MAX_TABLES]; /* more than what the cheapest way costs */
+    uint32_t n_tables;
+    uint16_t step_costs[NQI_RANS_MAX_TABLES]; /* in 1/256 bit */
+} nqi_rans_ways;
+
+/* Ways that begin with table `before`. */
+void nqi_rans_ways_begin(nqi_rans_ways *ways, const nqi_rans_coder *steps, uint32_t n_tables,
+                         unsigned before);
+
+/* Goes on with a sub-block that costs `costs`, below 2^30: stores which table comes before it in
+ * the cheapest way to each, and returns by how much the cheapest one grew. */
+uint32_t nqi_rans_ways_step(nqi_rans_ways *ways, uint8_t *from, const uint32_t *costs);
+
+/* The cheapest way: a table for each of n_subs sub-blocks, and its difference to the one before. */
+void nqi_rans_ways_end(const nqi_rans_ways *ways, uint8_t *choices, uint8_t *steps,
+                       const uint8_t *from, size_t n_subs);
+
+/* ---- Blocks -------------------------------------------------------------------------------- */
+
+uint64_t nqi_rans_block_bound(const nqi_rans_encoder *encoder, uint64_t n_indices);
+
+/* Encodes n_indices, 1 at least, into block_bound bytes. */
+nq_status nqi_rans_encode_block(const nqi_rans_encoder *encoder, uint8_t *out, size_t *n_bytes,
+                                const uint16_t *indices, size_t n_indices);
+
+#endif

@@ -1,0 +1,513 @@
+/*
+ * Fitting rANS tables to counts: see rans_fit.h. A table is told by how many low bits are left to
+ * the block, which upper parts have classes, and how the places are shared out. The first two are
+ * tried, the third follows from them.
+ */
+#include "codec/rans_fit.h"
+
+#include <string.h>
+
+#include "base/log2.h"
+
+/* ---- Costs --------------------------------------------------------------------------------- */
+
+/* 2^COST_LOG2 * (8 - log2 f), rounded. As few values as there are places, but written down they
+ * would have to be believed; log2 gives the same bits everywhere. */
+uint32_t nqi_rans_class_cost(unsigned frequency)
+{
+    const double bits = 8.0 - nqi_log2((double)frequency);
+    return (uint32_t)nqi_floor_i64(bits * (double)(1u << NQI_RANS_COST_LOG2) + 0.5);
+}
+
+uint32_t nqi_rans_symbol_cost(const nqi_rans_model *model, uint32_t symbol)
+{
+    const uint32_t upper = symbol >> model->low_bits;
+    const uint32_t at = upper - model->first; /* large below the window */
+    if (at < model->span && model->frequency[at] > 0)
+        return nqi_rans_class_cost(model->frequency[at]) + (model->low_bits << NQI_RANS_COST_LOG2);
+    if (model->rest == 0)
+        return NQI_RANS_NO_COST;
+    const unsigned length = nqi_rans_escape_length(&model->escapes, upper);
+    return nqi_rans_class_cost(model->rest) + ((model->low_bits + length) << NQI_RANS_COST_LOG2);
+}
+
+static uint64_t add_product(uint64_t sum, uint64_t a, uint32_t b)
+{
+    if (b != 0 && a > (UINT64_MAX - sum) / b)
+        return UINT64_MAX;
+    return sum + a * b;
+}
+
+uint64_t nqi_rans_counts_cost(const nqi_rans_model *model, const uint64_t *counts)
+{
+    uint64_t cost = 0;
+    uint32_t known_upper = UINT32_MAX, known = 0;
+    for (uint32_t i = 0; i < model->n_symbols; i++) {
+        if (counts[i] == 0)
+            continue;
+        if (i >> model->low_bits != known_upper) {
+            known_upper = i >> model->low_bits;
+            known = nqi_rans_symbol_cost(model, i);
+        }
+        if (known != NQI_RANS_NO_COST)
+            cost = add_product(cost, counts[i], known);
+    }
+    return cost;
+}
+
+/* ---- Places -------------------------------------------------------------------------------- */
+
+typedef struct cost_table {
+    uint32_t of[NQI_RANS_SLOTS + 1]; /* [0] is never used */
+} cost_table;
+
+static void make_costs(cost_table *costs)
+{
+    costs->of[0] = 0;
+    for (unsigned f = 1; f <= NQI_RANS_SLOTS; f++)
+        costs->of[f] = nqi_rans_class_cost(f);
+}
+
+/* What a place more saves class i, what one less costs it; weights are below 2^32. */
+static uint64_t gain_of_more(const cost_table *costs, uint64_t weight, unsigned frequency)
+{
+    return weight * (costs->of[frequency] - costs->of[frequency + 1]);
+}
+
+static uint64_t price_of_less(const cost_table *costs, uint64_t weight, unsigned frequency)
+{
+    return weight * (costs->of[frequency - 1] - costs->of[frequency]);
+}
+
+/* The class to which one more place is worth most; the first of equals. */
+static unsigned neediest(const cost_table *costs, const uint16_t *frequency,
+                         const uint64_t *weights, unsigned n, uint64_t *gain)
+{
+    unsigned best = 0;
+    *gain = 0;
+    for (unsigned i = 0; i < n; i++) {
+        const uint64_t g =
+            frequency[i] < NQI_RANS_SLOTS ? gain_of_more(costs, weights[i], frequency[i]) : 0;
+        if (i == 0 || g > *gain) {
+            best = i;
+            *gain = g;
+        }
+    }
+    return best;
+}
+
+/* The class that misses one place least; n if none can give one. */
+static unsigned richest(const cost_table *costs, const uint16_t *frequency, const uint64_t *weights,
+                        unsigned n, uint64_t *price)
+{
+    unsigned best = n;
+    *price = UINT64_MAX;
+    for (unsigned i = 0; i < n; i++) {
+        if (frequency[i] < 2)
+            continue;
+        const uint64_t p = price_of_less(costs, weights[i], frequency[i]);
+        if (best == n || p < *price) {
+            best = i;
+            *price = p;
+        }
+    }
+    return best;
+}
+
+/* Weights' sum is 1..2^32. Starts from rounded shares, and moves places while that saves anything:
+ * as costs are convex in the frequencies, no other sharing is better then. */
+static void share_places(const cost_table *costs, uint16_t *frequency, const uint64_t *weights,
+                         unsigned n)
+{
+    uint64_t total = 0, gain, price;
+    unsigned sum = 0;
+    for (unsigned i = 0; i < n; i++)
+        total += weights[i];
+    for (unsigned i = 0; i < n; i++) {
+        const uint64_t share = (weights[i] * NQI_RANS_SLOTS + total / 2) / total;
+        frequency[i] = (uint16_t)NQI_MAX(share, 1);
+        sum += frequency[i];
+    }
+    for (; sum > NQI_RANS_SLOTS; sum--)
+        frequency[richest(costs, frequency, weights, n, &price)]--;
+    for (; sum < NQI_RANS_SLOTS; sum++)
+        frequency[neediest(costs, frequency, weights, n, &gain)]++;
+    for (;;) {
+        const unsigned to = neediest(costs, frequency, weights, n, &gain);
+        const unsigned from = richest(costs, frequency, weights, n, &price);
+        if (from == n || from == to || gain <= price)
+            return;
+        frequency[to]++;
+        frequency[from]--;
+    }
+}
+
+/* The shift that leaves a sum below 2^32. */
+static unsigned shift_for(uint64_t sum)
+{
+    unsigned shift = 0;
+    while (sum >> shift >> 32)
+        shift++;
+    return shift;
+}
+
+void nqi_rans_share_places(uint16_t *frequency, const uint64_t *weights, unsigned n)
+{
+    uint64_t scaled[NQI_RANS_SLOTS];
+    uint64_t sum = 0;
+    cost_table costs;
+    make_costs(&costs);
+    for (unsigned i = 0; i < n; i++)
+        sum += weights[i];
+    const unsigned shift = shift_for(sum);
+    for (unsigned i = 0; i < n; i++)
+        scaled[i] = sum > 0 ? weights[i] >> shift : 1;
+    share_places(&costs, frequency, scaled, n);
+}
+
+/* ---- Upper parts --------------------------------------------------------------------------- */
+
+/* A class of every table costs its description; an escape, the decoder's time. */
+#define CLASS_BITS  6u
+#define ESCAPE_BITS 3u
+
+#define NOT_RANKED UINT8_MAX
+
+/*
+ * Upper parts and how often they occur, for one number of low bits. Counts are scaled: at least 1
+ * where a symbol occurs, their sum at most 2^33.
+ */
+typedef struct uppers {
+    uint64_t *counts;
+    uint64_t *cumulated; /* n + 1: of all ranks below */
+    uint8_t *order;      /* by rank: which place the class has in the ranking, or NOT_RANKED */
+    uint32_t n;
+    uint64_t total;
+    unsigned low_bits;
+    bool is_exact;
+    nqi_rans_escape_code escapes; /* the centre, and what follows from n */
+} uppers;
+
+/* The classes of a window, the most frequent first. */
+typedef struct ranking {
+    uint32_t upper[NQI_RANS_MAX_CLASSES];
+    uint64_t count[NQI_RANS_MAX_CLASSES];
+    unsigned n;
+} ranking;
+
+/* The first upper part of the window in which most symbols lie. */
+static uint32_t find_window(const uppers *u)
+{
+    uint64_t sum = 0, most;
+    uint32_t best = 0;
+    if (u->n <= NQI_RANS_MAX_SPAN)
+        return 0;
+    for (uint32_t i = 0; i < NQI_RANS_MAX_SPAN; i++)
+        sum += u->counts[i];
+    most = sum;
+    for (uint32_t i = NQI_RANS_MAX_SPAN; i < u->n; i++) {
+        sum += u->counts[i] - u->counts[i - NQI_RANS_MAX_SPAN];
+        if (sum > most) {
+            most = sum;
+            best = i - NQI_RANS_MAX_SPAN + 1;
+        }
+    }
+    return best;
+}
+
+static void rank_classes(ranking *r, const uppers *u)
+{
+    const uint32_t begin = find_window(u);
+    const uint32_t end = NQI_MIN(u->n, begin + NQI_RANS_MAX_SPAN);
+    r->n = 0;
+    for (uint32_t i = begin; i < end; i++) {
+        const uint64_t count = u->counts[i];
+        if (count == 0 || (r->n == NQI_RANS_MAX_CLASSES && count <= r->count[r->n - 1]))
+            continue;
+        unsigned at = r->n < NQI_RANS_MAX_CLASSES ? r->n++ : r->n - 1;
+        for (; at > 0 && r->count[at - 1] < count; at--) {
+            r->count[at] = r->count[at - 1];
+            r->upper[at] = r->upper[at - 1];
+        }
+        r->count[at] = count;
+        r->upper[at] = i;
+    }
+}
+
+/* Centres escapes on the most frequent upper part, and adds counts up outwards from it. */
+static void rank_escapes(uppers *u, const ranking *r)
+{
+    u->escapes = (nqi_rans_escape_code){.last = u->n - 1, .width = nqi_rans_width(u->n - 1)};
+    for (uint32_t i = 1; i < u->n; i++)
+        if (u->counts[i] > u->counts[u->escapes.center])
+            u->escapes.center = i;
+    u->cumulated[0] = 0;
+    for (uint32_t rank = 0; rank < u->n; rank++)
+        u->cumulated[rank + 1] =
+            u->cumulated[rank] + u->counts[nqi_rans_unrank(&u->escapes, rank)];
+    memset(u->order, NOT_RANKED, u->n);
+    for (unsigned i = 0; i < r->n; i++)
+        u->order[nqi_rans_rank(&u->escapes, r->upper[i])] = (uint8_t)i;
+}
+
+/* ---- Escapes ------------------------------------------------------------------------------- */
+
+/* Bits of all escapes if the first n_classes of the ranking are none. */
+static uint64_t escape_bits(const uppers *u, const ranking *r, unsigned n_classes,
+                            const nqi_rans_escape_code *code)
+{
+    uint64_t bits = 0;
+    uint32_t begin = code->offset;
+    for (unsigned ones = 0; ones < NQI_RANS_ESCAPE_ONES; ones++) {
+        const uint32_t end = NQI_MIN(u->n, begin + (UINT32_C(1) << code->rice_bits));
+        bits += (u->cumulated[end] - u->cumulated[begin]) * (ones + 1 + code->rice_bits);
+        begin = end;
+    }
+    bits += (u->cumulated[u->n] - u->cumulated[begin]) * (NQI_RANS_ESCAPE_ONES + code->width);
+    for (unsigned i = 0; i < n_classes; i++)
+        if (nqi_rans_rank(code, r->upper[i]) >= code->offset)
+            bits -= r->count[i] * nqi_rans_escape_length(code, r->upper[i]);
+    return bits;
+}
+
+/* The first rank that is written: of the first upper part that occurs and has no class, or that has
+ * no class if all that occur have one. */
+static uint32_t first_rank(const uppers *u, unsigned n_classes, bool has_escapes)
+{
+    uint32_t rank = 0;
+    while (rank + 1 < u->n &&
+           ((u->order[rank] != NOT_RANKED && u->order[rank] < n_classes) ||
+            (has_escapes && u->cumulated[rank + 1] == u->cumulated[rank])))
+        rank++;
+    return rank;
+}
+
+/* The best code for what the first n_classes of the ranking leave; returns its bits. */
+static uint64_t fit_rice(nqi_rans_escape_code *code, const uppers *u, const ranking *r,
+                         unsigned n_classes, bool has_escapes)
+{
+    uint64_t least = UINT64_MAX;
+    nqi_rans_escape_code tried = u->escapes;
+    tried.offset = first_rank(u, n_classes, has_escapes);
+    for (; tried.rice_bits <= NQI_RANS_MAX_LOW_BITS; tried.rice_bits++) {
+        const bool reaches_all =
+            (u->n - 1 - tried.offset) >> tried.rice_bits < NQI_RANS_ESCAPE_ONES;
+        const uint64_t bits = has_escapes ? escape_bits(u, r, n_classes, &tried) : 0;
+        if (bits < least && (has_escapes || reaches_all)) {
+            least = bits;
+            *code = tried;
+        }
+        if (reaches_all)
+            break;
+    }
+    return least;
+}
+
+/* ---- Classes ------------------------------------------------------------------------------- */
+
+/* What the first `n` classes of a ranking, and an escape if there must be one, cost. */
+typedef struct trial {
+    uint64_t cost;
+    unsigned n; /* classes, the escape not among them */
+    bool has_escape;
+    uint16_t frequency[NQI_RANS_MAX_CLASSES + 1]; /* in the ranking's order, the escape last */
+    nqi_rans_escape_code escapes;
+} trial;
+
+static bool try_classes(trial *t, const cost_table *costs, const ranking *r, const uppers *u,
+                        unsigned n)
+{
+    uint64_t weights[NQI_RANS_MAX_CLASSES + 1];
+    uint64_t escaped = u->total;
+    for (unsigned i = 0; i < n; i++) {
+        weights[i] = r->count[i];
+        escaped -= r->count[i];
+    }
+    weights[n] = escaped;
+    *t = (trial){.n = n, .has_escape = escaped > 0 || (!u->is_exact && n < u->n)};
+    const unsigned n_classes = n + (t->has_escape ? 1 : 0);
+    if (n_classes > NQI_RANS_MAX_CLASSES)
+        return false;
+    t->frequency[0] = NQI_RANS_SLOTS;
+    if (n_classes > 1)
+        share_places(costs, t->frequency, weights, n_classes);
+    uint64_t bits = u->total * u->low_bits + n * CLASS_BITS + escaped * ESCAPE_BITS;
+    if (t->has_escape)
+        bits += fit_rice(&t->escapes, u, r, n, escaped > 0);
+    t->cost = bits << NQI_RANS_COST_LOG2;
+    for (unsigned i = 0; i < n_classes; i++)
+        t->cost += weights[i] * costs->of[t->frequency[i]];
+    return true;
+}
+
+/* The best number of classes. Costs fall, then rise, but for ripples of rounding. */
+static void try_ranking(trial *best, const cost_table *costs, const ranking *r, const uppers *u)
+{
+    enum { PATIENCE = 3 };
+    unsigned n_worse = 0;
+    *best = (trial){.cost = UINT64_MAX};
+    for (unsigned n = r->n; n > 0 && n_worse < PATIENCE; n--) {
+        trial t;
+        if (!try_classes(&t, costs, r, u, n))
+            continue;
+        n_worse = t.cost < best->cost ? 0 : n_worse + 1;
+        if (t.cost < best->cost)
+            *best = t;
+    }
+}
+
+/* ---- Models -------------------------------------------------------------------------------- */
+
+static void make_model(nqi_rans_model *model, const trial *t, const ranking *r, const uppers *u,
+                       uint32_t n_symbols)
+{
+    uint32_t first = UINT32_MAX, last = 0;
+    for (unsigned i = 0; i < t->n; i++) {
+        first = NQI_MIN(first, r->upper[i]);
+        last = NQI_MAX(last, r->upper[i]);
+    }
+    *model = (nqi_rans_model){.n_symbols = n_symbols,
+                              .first = first,
+                              .span = last - first + 1,
+                              .low_bits = u->low_bits,
+                              .rest = t->has_escape ? t->frequency[t->n] : 0,
+                              .escapes = t->escapes};
+    if (!t->has_escape)
+        model->escapes = u->escapes;
+    for (unsigned i = 0; i < t->n; i++)
+        model->frequency[r->upper[i] - first] = t->frequency[i];
+}
+
+/* Copies counts, scaled so that their sum is at most 2^33; returns the sum. All equal if there are
+ * none. */
+static uint64_t scale_counts(uint64_t *scaled, const uint64_t *counts, uint32_t n)
+{
+    uint64_t sum = 0, scaled_sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += counts[i];
+    const unsigned shift = shift_for(sum);
+    for (uint32_t i = 0; i < n; i++) {
+        scaled[i] = sum == 0 ? 1 : counts[i] == 0 ? 0 : NQI_MAX(counts[i] >> shift, 1);
+        scaled_sum += scaled[i];
+    }
+    return scaled_sum;
+}
+
+/* Adds neighbours up: counts of upper parts with one low bit more. Returns their number. */
+static uint32_t halve(uint64_t *counts, uint32_t n)
+{
+    const uint32_t half = (n + 1) / 2;
+    for (uint32_t i = 0; i < half; i++)
+        counts[i] = counts[2 * i] + (2 * i + 1 < n ? counts[2 * i + 1] : 0);
+    return half;
+}
+
+/* Memory for the counts of n upper parts: to be freed as such. */
+static nq_status make_uppers(uppers *u, const nqi_allocator *a, const uint64_t *counts, uint32_t n)
+{
+    void *memory;
+    NQI_TRY(nqi_alloc(&memory, a, 3 * (uint64_t)n + 1, sizeof(uint64_t)));
+    *u = (uppers){.counts = memory, .n = n};
+    u->cumulated = u->counts + n;
+    u->order = (uint8_t *)(u->cumulated + n + 1);
+    u->total = scale_counts(u->counts, counts, n);
+    return NQ_OK;
+}
+
+static void free_uppers(const uppers *u, const nqi_allocator *a, uint32_t n)
+{
+    nqi_free(a, u->counts, 3 * (uint64_t)n + 1, sizeof(uint64_t));
+}
+
+nq_status nqi_rans_fit(nqi_rans_model *model, const nqi_allocator *a, const uint64_t *counts,
+                       uint32_t n_symbols, bool is_exact)
+{
+    cost_table costs;
+    uppers u;
+    uint64_t least = UINT64_MAX;
+    make_costs(&costs);
+    NQI_TRY(make_uppers(&u, a, counts, n_symbols));
+    u.is_exact = is_exact;
+    for (; u.low_bits <= NQI_RANS_MAX_LOW_BITS; u.low_bits++) {
+        ranking r;
+        trial best;
+        if (u.total * ((uint64_t)u.low_bits << NQI_RANS_COST_LOG2) >= least)
+            break;
+        rank_classes(&r, &u);
+        rank_escapes(&u, &r);
+        try_ranking(&best, &costs, &r, &u);
+        if (best.cost < least) {
+            least = best.cost;
+            make_model(model, &best, &r, &u, n_symbols);
+        }
+        if (u.n == 1)
+            break;
+        u.n = halve(u.counts, u.n);
+    }
+    free_uppers(&u, a, n_symbols);
+    return NQ_OK;
+}
+
+nq_status nqi_rans_fit_escapes(nqi_rans_escape_code *code, const nqi_allocator *a,
+                               const uint64_t *counts, uint32_t last)
+{
+    const ranking none = {.n = 0};
+    uppers u;
+    NQI_TRY(make_uppers(&u, a, counts, last + 1));
+    rank_escapes(&u, &none);
+    (void)fit_rice(code, &u, &none, 0, true);
+    free_uppers(&u, a, last + 1);
+    return NQ_OK;
+}
+
+/* ---- Descriptions -------------------------------------------------------------------------- */
+
+void nqi_rans_put(nqi_rans_bits *bits, uint32_t value, unsigned width)
+{
+    for (unsigned i = 0; i < width; i++, bits->n_bits++)
+        if (bits->n_bits / 8 < bits->capacity)
+            bits->bytes[bits->n_bits / 8] |= (uint8_t)((value >> i & 1) << (bits->n_bits % 8));
+}
+
+static void put_frequency(nqi_rans_bits *bits, unsigned frequency, unsigned *width)
+{
+    const unsigned wanted = nqi_rans_width(frequency);
+    nqi_rans_put(bits, 0, nqi_rans_zigzag((int)wanted - (int)*width));
+    nqi_rans_put(bits, 1, 1);
+    if (wanted > 0)
+        nqi_rans_put(bits, frequency & ((1u << (wanted - 1)) - 1), wanted - 1);
+    *width = wanted;
+}
+
+void nqi_rans_put_steps(nqi_rans_bits *bits, const uint16_t *frequency, uint32_t n_tables)
+{
+    unsigned width = 1;
+    for (uint32_t i = 0; i + 1 < n_tables; i++)
+        put_frequency(bits, frequency[i], &width);
+}
+
+static void put_model(nqi_rans_bits *bits, const nqi_rans_model *model)
+{
+    const uint32_t last = nqi_rans_last_upper(model->n_symbols, model->low_bits);
+    unsigned width = 1;
+    nqi_rans_put(bits, model->low_bits, NQI_RANS_LOW_BITS_WIDTH);
+    nqi_rans_put(bits, model->first, nqi_rans_width(last));
+    nqi_rans_put(bits, model->span - 1, nqi_rans_span_width(last));
+    for (uint32_t i = 0; i < model->span; i++)
+        put_frequency(bits, model->frequency[i], &width);
+}
+
+void nqi_rans_put_models(nqi_rans_bits *bits, const nqi_rans_model *models, uint32_t n_tables)
+{
+    const nqi_rans_escape_code *code = &models[0].escapes;
+    bool has_escape = false;
+    for (uint32_t t = 0; t < n_tables; t++) {
+        put_model(bits, &models[t]);
+        has_escape |= models[t].rest > 0;
+    }
+    if (has_escape) {
+        nqi_rans_put(bits, code->center, code->width);
+        nqi_rans_put(bits, code->offset, code->width);
+        nqi_rans_put(bits, code->rice_bits, NQI_RANS_RICE_WIDTH);
+    }
+}
