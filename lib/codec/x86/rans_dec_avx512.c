@@ -15,13 +15,11 @@
 
 /* ---- Steps --------------------------------------------------------------------------------- */
 
-/* A load that stays one: compilers would make it part of an expansion, whose form with memory is
+/* A load that should stay one: where compilers make it part of an expansion, the form with memory is
  * many times slower on some processors. */
 TARGET NQI_INLINE __m512i load_apart(const uint8_t *p)
 {
-    __m512i v = _mm512_loadu_si512(p);
-    __asm__("" : "+v"(v));
-    return v;
+    return _mm512_loadu_si512(p);
 }
 
 /* The states of 64 lanes. */

@@ -37,6 +37,14 @@ TARGET NQI_INLINE __m512 look_up(const __m512 *nodes, __m512i at, const unsigned
     return _mm512_mask_blend_ps(_mm512_test_epi32_mask(at, _mm512_set1_epi32(64)), b, d);
 }
 
+/* In two halves: gcc's macro for all sixteen at once converts its mask with a warning at -O0. */
+TARGET NQI_INLINE __m512 gather(const float *nodes, __m512i at)
+{
+    const __m256 low = _mm256_i32gather_ps(nodes, _mm512_castsi512_si256(at), 4);
+    const __m256 high = _mm256_i32gather_ps(nodes, _mm512_extracti64x4_epi64(at, 1), 4);
+    return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+}
+
 TARGET NQI_INLINE __m512i step(__m512i at, __m512 w, __m512 thresholds)
 {
     const __mmask16 up = _mm512_cmp_ps_mask(w, thresholds, _CMP_GE_OQ);
@@ -61,7 +69,7 @@ TARGET NQI_INLINE size_t search(const nqi_search *s, uint16_t *cells, const floa
         for (unsigned level = 0; level < kept; level++)
             at = step(at, x, look_up(nodes, at, level));
         for (unsigned level = kept; level < s->depth && kept == MAX_KEPT; level++)
-            at = step(at, x, _mm512_i32gather_ps(at, nqi_search_level(s, level), 4));
+            at = step(at, x, gather(nqi_search_level(s, level), at));
         _mm256_storeu_si256((__m256i *)(void *)(cells + i), _mm512_cvtepi32_epi16(at));
     }
     return i;
