@@ -43,8 +43,7 @@ static layout plan_layout(const nqi_rans_encoder *e, uint64_t n)
     const bool chooses = e->n_tables > 1;
     const uint64_t n_gaps = e->is_sparse ? n : 0;
     /* Every 64 symbols, and the last one of a part, may end a sub-block. */
-    const uint64_t n_subs =
-        chooses ? (n >> NQI_RANS_MIN_SUB_LOG2) + n / NQI_RANS_PAIRS + 2 : 0;
+    const uint64_t n_subs = chooses ? (n >> NQI_RANS_MIN_SUB_LOG2) + n / NQI_RANS_PAIRS + 2 : 0;
     layout l = {.low = FRONT};
     l.value_escapes = l.low + nqi_packed_bytes(n, e->max_value_low_bits) +
                       nqi_packed_bytes(n_gaps, e->max_gap_low_bits) + 2;
@@ -230,13 +229,12 @@ static nq_status write_dense(writing *w)
     uint8_t before = 0;
     for (size_t i = 0; i < n_parts; i++) {
         const size_t first = i * unit;
-        const part p = {.values = w->indices + first,
-                        .n = i + 1 < n_parts ? unit : w->n - first};
+        const part p = {.values = w->indices + first, .n = i + 1 < n_parts ? unit : w->n - first};
         uint8_t *choices = w->choices + i * NQI_RANS_GROUP;
         choose_tables(w, choices, w->steps + i * NQI_RANS_GROUP, &p, &before);
         const selection tables = {e->values, choices, e->sub_log2};
-        NQI_TRY(write_symbols(w, w->value_classes + first, &w->value_escapes, &tables, p.values,
-                              p.n));
+        NQI_TRY(
+            write_symbols(w, w->value_classes + first, &w->value_escapes, &tables, p.values, p.n));
     }
     return NQ_OK;
 }
@@ -303,8 +301,8 @@ static nq_status write_sparse(writing *w)
         }
         NQI_TRY(write_symbols(w, w->gap_classes + first, &w->gap_escapes, &tables, gaps, p.n));
         tables.coders = e->values;
-        NQI_TRY(write_symbols(w, w->value_classes + first, &w->value_escapes, &tables, values,
-                              p.n));
+        NQI_TRY(
+            write_symbols(w, w->value_classes + first, &w->value_escapes, &tables, values, p.n));
     }
     return NQ_OK;
 }
@@ -438,9 +436,8 @@ static void push_symbols(writing *w, const phase *p, size_t begin, size_t end)
 
 static void push_steps(writing *w, const uint8_t *steps, size_t n_subs)
 {
-    const phase p = {.tables = {w->e->steps, &only_choice, ONE_SUB_LOG2},
-                     .classes = steps,
-                     .n = n_subs};
+    const phase p = {
+        .tables = {w->e->steps, &only_choice, ONE_SUB_LOG2}, .classes = steps, .n = n_subs};
     push_symbols(w, &p, 0, p.n);
 }
 

@@ -1,5 +1,6 @@
 /*
- * Which table a sub-block takes: the one with which its symbols, and telling the choice, cost least.
+ * Which table a sub-block takes: the one with which its symbols, and telling the choice, cost
+ * least.
  */
 #include "codec/rans_enc.h"
 

@@ -126,9 +126,8 @@ nq_status nqi_rans_code_init(nqi_code *head, const uint8_t *table, size_t table_
 {
     nqi_rans_code *code = (nqi_rans_code *)(void *)head;
     nqi_bitreader r = nqi_bitreader_make(table, table_bytes);
-    *code = (nqi_rans_code){.head = *head,
-                            .kernels = find_kernels(cpu),
-                            .is_small = (flags & NQI_CODE_SMALL) != 0};
+    *code = (nqi_rans_code){
+        .head = *head, .kernels = find_kernels(cpu), .is_small = (flags & NQI_CODE_SMALL) != 0};
     NQI_TRY(nqi_rans_read_shape(&code->shape, &r, head->n_levels));
 
     const parts p = plan_parts(&code->shape, code->is_small);

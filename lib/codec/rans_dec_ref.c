@@ -89,7 +89,8 @@ size_t nqi_rans_decode_small(nqi_rans_run *run, uint8_t *symbols, size_t first, 
         symbols[i] = is_replaced ? *run->escape++ : table->symbol[c];
         if (table->n_classes == 1)
             continue;
-        unsigned next = (end - begin) * (unsigned)(*state >> 8) + nqi_rans_slot_rank(slot, begin, end);
+        unsigned next =
+            (end - begin) * (unsigned)(*state >> 8) + nqi_rans_slot_rank(slot, begin, end);
         if (next < NQI_RANS_STATE_MIN && (!run->takes || run->takes[lane]))
             next = next << 8 | *run->at++;
         *state = (uint16_t)next;

@@ -46,8 +46,8 @@ static parts plan_parts(const nqi_rans_plan *plan, uint32_t n_value_rows, uint32
     p.value_rows = place(&end, n_value_rows, NQI_RANS_MAX_TABLES * sizeof(uint16_t));
     p.gap_rows = place(&end, n_gap_rows, NQI_RANS_MAX_TABLES * sizeof(uint16_t));
     p.costs = place(&end, plan->n_levels, sizeof(uint32_t));
-    p.description = place(&end, nqi_rans_description_bound(plan->n_tables + (uint32_t)n_gap_tables),
-                          1);
+    p.description =
+        place(&end, nqi_rans_description_bound(plan->n_tables + (uint32_t)n_gap_tables), 1);
     p.total = end;
     return p;
 }
@@ -281,7 +281,8 @@ static nq_status create(nqi_encoder **out, const nqi_allocator *a, const nqi_enc
                           .n_tables = 1,
                           .sub_log2 = NQI_RANS_MIN_SUB_LOG2,
                           .values = &dense,
-                          .mean_growth = dense_cost - NQI_MIN(dense_cost, dense.low_bits * ONE_BIT)};
+                          .mean_growth =
+                              dense_cost - NQI_MIN(dense_cost, dense.low_bits * ONE_BIT)};
     if (may_be_sparse(spec->counts[zero], total)) {
         NQI_TRY(fit_sparse(&sparse, a, spec, zero, total));
         const double pairs = (double)sparse.n_nonzero / (double)total;

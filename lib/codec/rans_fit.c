@@ -243,8 +243,7 @@ static void rank_escapes(uppers *u, const ranking *r)
             u->escapes.center = i;
     u->cumulated[0] = 0;
     for (uint32_t rank = 0; rank < u->n; rank++)
-        u->cumulated[rank + 1] =
-            u->cumulated[rank] + u->counts[nqi_rans_unrank(&u->escapes, rank)];
+        u->cumulated[rank + 1] = u->cumulated[rank] + u->counts[nqi_rans_unrank(&u->escapes, rank)];
     memset(u->order, NOT_RANKED, u->n);
     for (unsigned i = 0; i < r->n; i++)
         u->order[nqi_rans_rank(&u->escapes, r->upper[i])] = (uint8_t)i;
@@ -275,9 +274,8 @@ static uint64_t escape_bits(const uppers *u, const ranking *r, unsigned n_classe
 static uint32_t first_rank(const uppers *u, unsigned n_classes, bool has_escapes)
 {
     uint32_t rank = 0;
-    while (rank + 1 < u->n &&
-           ((u->order[rank] != NOT_RANKED && u->order[rank] < n_classes) ||
-            (has_escapes && u->cumulated[rank + 1] == u->cumulated[rank])))
+    while (rank + 1 < u->n && ((u->order[rank] != NOT_RANKED && u->order[rank] < n_classes) ||
+                               (has_escapes && u->cumulated[rank + 1] == u->cumulated[rank])))
         rank++;
     return rank;
 }

@@ -18,7 +18,7 @@ typedef struct nqi_rans_model {
     uint32_t first; /* upper part; its frequency and that of the window's last are not 0 */
     uint32_t span;
     unsigned low_bits;
-    unsigned rest; /* the escape's frequency; 0: there is none */
+    unsigned rest;                /* the escape's frequency; 0: there is none */
     nqi_rans_escape_code escapes; /* the same in tables that are used in turn */
     uint16_t frequency[NQI_RANS_MAX_SPAN];
 } nqi_rans_model;

@@ -44,8 +44,8 @@
 #define NQI_RANS_MIN_SUB_LOG2 6u
 #define NQI_RANS_MAX_SUB_LOG2 13u
 
-/* Sub-blocks whose choices of tables are coded together; the last ones of a block may be up to twice
- * as many, less one. */
+/* Sub-blocks whose choices of tables are coded together; the last ones of a block may be up to
+ * twice as many, less one. */
 #define NQI_RANS_GROUP 512u
 
 /* The same for pairs of a sparse block. Their gaps are below GAPS. */
@@ -148,8 +148,8 @@ typedef struct nqi_rans_escape_code {
     unsigned width; /* bits of `last` */
 } nqi_rans_escape_code;
 
-/* 0 for the centre, then the one above it, the one below it, and so on, alternating as long as there
- * are upper parts on both sides. */
+/* 0 for the centre, then the one above it, the one below it, and so on, alternating as long as
+ * there are upper parts on both sides. */
 static inline uint32_t nqi_rans_rank(const nqi_rans_escape_code *code, uint32_t upper)
 {
     const uint32_t both = NQI_MIN(code->center, code->last - code->center);

@@ -187,8 +187,7 @@ static nq_status join_stretch(nqi_rans_block *block, const nqi_rans_phase *phase
     if (table->has_escape && table->last_upper < alphabet->escapes.last &&
         largest_u8(symbols, n) > table->last_upper)
         return NQ_E_CORRUPT;
-    const uint32_t largest = u16
-                                 ? kernels->join_u16(u16, symbols, low, n, table->low_bits, 0)
+    const uint32_t largest = u16 ? kernels->join_u16(u16, symbols, low, n, table->low_bits, 0)
                                  : kernels->join_u8(u8, symbols, low, n, table->low_bits);
     return largest < alphabet->n_symbols ? NQ_OK : NQ_E_CORRUPT;
 }
@@ -199,7 +198,8 @@ nq_status nqi_rans_join(nqi_rans_block *block, const nqi_rans_phase *phase, uint
     const size_t sub = (size_t)1 << phase->sub_log2;
     for (size_t done = 0, now; done < n; done += now) {
         const size_t at = first + done;
-        const nqi_rans_table *table = &phase->channel->tables[phase->choices[at >> phase->sub_log2]];
+        const nqi_rans_table *table =
+            &phase->channel->tables[phase->choices[at >> phase->sub_log2]];
         now = NQI_MIN(n - done, sub - (at & (sub - 1)));
         NQI_TRY(join_stretch(block, phase, table, u16 ? u16 + done : NULL, u8 ? u8 + done : NULL,
                              symbols + done, now));

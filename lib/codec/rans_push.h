@@ -15,7 +15,7 @@ typedef struct nqi_rans_coder {
     alignas(64) uint8_t begin[64];
     alignas(64) uint8_t reciprocal_low[64]; /* 65536 / frequency, rounded down, 65535 at most */
     alignas(64) uint8_t reciprocal_high[64];
-    alignas(64) uint8_t class_of[256]; /* by upper part less `first` */
+    alignas(64) uint8_t class_of[256];      /* by upper part less `first` */
     uint32_t inverse[NQI_RANS_MAX_CLASSES]; /* 2^24 / frequency, rounded up */
     uint32_t cost[NQI_RANS_MAX_CLASSES];    /* low bits included, but not what is escaped */
     uint8_t growth[NQI_RANS_MAX_CLASSES];   /* of a state, in 1/16 bit, rounded up */
@@ -51,9 +51,8 @@ typedef void (*nqi_rans_push_fn)(nqi_rans_push *push, const uint8_t *classes, si
  * The classes of n indices. Upper parts of those that have no class of their own are stored behind
  * each other in `escaped`, which holds n and a vector's slack; returns their number.
  */
-typedef size_t (*nqi_rans_classify_fn)(uint8_t *classes, uint16_t *escaped,
-                                       const uint16_t *indices, size_t n,
-                                       const nqi_rans_coder *coder);
+typedef size_t (*nqi_rans_classify_fn)(uint8_t *classes, uint16_t *escaped, const uint16_t *indices,
+                                       size_t n, const nqi_rans_coder *coder);
 
 #define NQI_RANS_ESCAPED_SLACK 32u
 
@@ -83,8 +82,7 @@ static inline uint32_t nqi_rans_coder_cost(const nqi_rans_coder *coder, uint32_t
         return NQI_RANS_NO_COST;
     if (c != coder->escape)
         return coder->cost[c];
-    return coder->cost[c] +
-           (nqi_rans_escape_length(&coder->escapes, upper) << NQI_RANS_COST_LOG2);
+    return coder->cost[c] + (nqi_rans_escape_length(&coder->escapes, upper) << NQI_RANS_COST_LOG2);
 }
 
 /* A state after a symbol of class c, if no byte is given away. */

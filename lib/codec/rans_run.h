@@ -36,7 +36,8 @@ typedef struct nqi_rans_lookup {
 
 #define NQI_RANS_NO_CLASS 255u
 
-/* Bytes that may be read from `at` on where a round begins: what 256 lanes take in, and a vector. */
+/* Bytes that may be read from `at` on where a round begins: what 256 lanes take in, and a vector.
+ */
 #define NQI_RANS_SLACK (NQI_RANS_MAX_LANES + 64u)
 
 /* Escapes that are at hand where a round begins, and a vector of them that may be read. */

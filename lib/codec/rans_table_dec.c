@@ -75,8 +75,8 @@ static nq_status read_window(nqi_rans_table *table, uint32_t *span, nqi_bitreade
     if (r->failed || raw_first > last || raw_span > NQI_RANS_MAX_SPAN ||
         raw_span > last - raw_first + 1)
         return refuse(r);
-    *table = (nqi_rans_table){
-        .low_bits = (uint8_t)raw_low_bits, .first = raw_first, .last_upper = last};
+    *table =
+        (nqi_rans_table){.low_bits = (uint8_t)raw_low_bits, .first = raw_first, .last_upper = last};
     *span = raw_span;
     return NQ_OK;
 }

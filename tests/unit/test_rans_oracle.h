@@ -572,7 +572,8 @@ static inline unsigned o_class_of(const o_table *t, uint32_t number)
 static inline void o_put_escape(o_writing *w, const o_channel *c, o_bits *b, uint32_t upper)
 {
     const uint32_t rank = o_walk(c, (long)upper, 0);
-    const bool is_long = w->style.long_form && unit_random(&w->style.seed) % w->style.long_form == 0;
+    const bool is_long =
+        w->style.long_form && unit_random(&w->style.seed) % w->style.long_form == 0;
     if (is_long || rank < c->offset || (rank - c->offset) >> c->m >= 8) {
         o_put(b, 255, 8);
         o_put(b, upper, c->w);
@@ -628,7 +629,8 @@ static inline void o_choose(o_writing *w, unsigned *choices, const uint32_t *gap
     o_phase *p = o_add_phase(w, n_subs);
     for (size_t i = 0; i < n_subs; i++) {
         const size_t size = n - i * sub < sub ? n - i * sub : sub;
-        unsigned t = w->style.wanders ? (unsigned)(unit_random(&w->style.seed) % code->n_tables) : 0;
+        unsigned t =
+            w->style.wanders ? (unsigned)(unit_random(&w->style.seed) % code->n_tables) : 0;
         for (unsigned tried = 0; tried < code->n_tables; tried++, t = (t + 1) % code->n_tables)
             if (o_can_code(&code->values, t, values + i * sub, size) &&
                 (!gaps || o_can_code(&code->gaps, t, gaps + i * sub, size)))

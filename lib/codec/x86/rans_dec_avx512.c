@@ -11,12 +11,13 @@
 
 #include <immintrin.h>
 
-#define TARGET NQI_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt")
+#define TARGET                                                                                     \
+    NQI_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt")
 
 /* ---- Steps --------------------------------------------------------------------------------- */
 
-/* A load that should stay one: where compilers make it part of an expansion, the form with memory is
- * many times slower on some processors. */
+/* A load that should stay one: where compilers make it part of an expansion, the form with memory
+ * is many times slower on some processors. */
 TARGET NQI_INLINE __m512i load_apart(const uint8_t *p)
 {
     return _mm512_loadu_si512(p);
@@ -53,9 +54,9 @@ TARGET NQI_INLINE __m512i step(group *g, const nqi_rans_lookup *t, const uint8_t
     const __m512i a = _mm512_add_epi16(
         _mm512_mullo_epi16(_mm512_and_si512(g->high, even), _mm512_and_si512(f, even)),
         _mm512_and_si512(rank, even));
-    const __m512i b = _mm512_add_epi16(
-        _mm512_mullo_epi16(_mm512_srli_epi16(g->high, 8), _mm512_srli_epi16(f, 8)),
-        _mm512_srli_epi16(rank, 8));
+    const __m512i b =
+        _mm512_add_epi16(_mm512_mullo_epi16(_mm512_srli_epi16(g->high, 8), _mm512_srli_epi16(f, 8)),
+                         _mm512_srli_epi16(rank, 8));
     /* even ? x : y is 0xca, (even & x) | y is 0xea */
     const __m512i low = _mm512_ternarylogic_epi64(even, a, _mm512_slli_epi16(b, 8), 0xea);
     const __m512i high = _mm512_ternarylogic_epi64(even, _mm512_srli_epi16(a, 8), b, 0xca);
@@ -88,8 +89,8 @@ TARGET static __m512i widen(__m256i low, __m256i high)
 
 TARGET static void store_group(uint16_t *states, const group *g)
 {
-    _mm512_storeu_si512(
-        states, widen(_mm512_castsi512_si256(g->low), _mm512_castsi512_si256(g->high)));
+    _mm512_storeu_si512(states,
+                        widen(_mm512_castsi512_si256(g->low), _mm512_castsi512_si256(g->high)));
     _mm512_storeu_si512(states + 32, widen(_mm512_extracti64x4_epi64(g->low, 1),
                                            _mm512_extracti64x4_epi64(g->high, 1)));
 }
@@ -105,8 +106,7 @@ TARGET NQI_INLINE size_t decode_group(group *g, const nqi_rans_lookup *t, uint8_
         return 0;
     }
     const __m512i classes = step(g, t, at, takes);
-    const __mmask64 escapes =
-        _mm512_cmpeq_epi8_mask(classes, _mm512_set1_epi8((char)t->escape));
+    const __mmask64 escapes = _mm512_cmpeq_epi8_mask(classes, _mm512_set1_epi8((char)t->escape));
     const __m512i plain = _mm512_permutexvar_epi8(classes, _mm512_load_si512(t->symbol));
     _mm512_storeu_si512(symbols, _mm512_mask_expand_epi8(plain, escapes, load_apart(escape)));
     return (size_t)_mm_popcnt_u64(escapes);
@@ -251,11 +251,11 @@ TARGET static uint32_t join_u16_avx512(uint16_t *out, const uint8_t *symbols, co
         const __m512i bits = unpack_64(&u, low, there);
         for (unsigned half = 0; half < 2; half++) {
             const __m256i s = _mm256_loadu_si256((const __m256i *)(symbols + i + 32 * half));
-            const __m256i b = half ? _mm512_extracti64x4_epi64(bits, 1)
-                                   : _mm512_castsi512_si256(bits);
+            const __m256i b =
+                half ? _mm512_extracti64x4_epi64(bits, 1) : _mm512_castsi512_si256(bits);
             const __m512i upper = _mm512_sll_epi16(_mm512_cvtepu8_epi16(s), shift);
-            const __m512i index = _mm512_add_epi16(
-                _mm512_add_epi16(upper, _mm512_cvtepu8_epi16(b)), bases);
+            const __m512i index =
+                _mm512_add_epi16(_mm512_add_epi16(upper, _mm512_cvtepu8_epi16(b)), bases);
             largest = _mm512_max_epu16(largest, index);
             _mm512_storeu_si512(out + i + 32 * half, index);
         }
@@ -266,8 +266,7 @@ TARGET static uint32_t join_u16_avx512(uint16_t *out, const uint8_t *symbols, co
     for (unsigned k = 0; k < 32; k++)
         most = NQI_MAX(most, parts[k]);
     const uint32_t rest =
-        i < n ? nqi_rans_kernels_ref.join_u16(out + i, symbols + i, low, n - i, low_bits, base)
-              : 0;
+        i < n ? nqi_rans_kernels_ref.join_u16(out + i, symbols + i, low, n - i, low_bits, base) : 0;
     return NQI_MAX(most, rest);
 }
 
