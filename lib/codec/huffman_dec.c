@@ -71,11 +71,19 @@ static void shift_part(nqi_huffman_block *block, unsigned i, size_t n_bytes)
     memmove(part, part + n_bytes, stream->fill);
 }
 
+/* Has the place for a piece on its way into the cache while the streams are decoded. */
+static void fetch_ahead(const void *place, size_t n_bytes)
+{
+    for (size_t i = 0; i < n_bytes; i += 64)
+        NQI_PREFETCH((const uint8_t *)place + i);
+}
+
 static nq_status symbols_u16(nqi_huffman_block *block, uint16_t *out, size_t n)
 {
     const nqi_huffman_code *code = nqi_huffman_code_of(block);
     if (code->is_small)
         return nqi_huffman_decode_small(block, out, NULL, n);
+    fetch_ahead(out, n * sizeof *out);
     NQI_TRY(nqi_huffman_decode_piece(block, n));
     for (unsigned s = 0; s < block->n_streams; s++) {
         const uint8_t *part = block->scratch + s * block->stride;
@@ -99,6 +107,7 @@ static nq_status symbols_u8(nqi_huffman_block *block, uint8_t *out, size_t n)
     if (code->is_small)
         return nqi_huffman_decode_small(block, NULL, out, n);
     assert(code->symbol_log2 == 0);
+    fetch_ahead(out, n);
     NQI_TRY(nqi_huffman_decode_piece(block, n));
     for (unsigned s = 0; s < block->n_streams; s++) {
         const size_t first = nqi_huffman_share_begin(n, block->n_streams, s);

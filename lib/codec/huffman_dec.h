@@ -118,7 +118,7 @@ typedef struct nqi_huffman_block {
 } nqi_huffman_block;
 
 /* Symbols that a stream may run ahead of the piece, so that few rounds are cut short. */
-#define NQI_HUFFMAN_AHEAD   256u
+#define NQI_HUFFMAN_AHEAD   1536u
 #define NQI_HUFFMAN_SCRATCH (NQI_PIECE + NQI_HUFFMAN_STREAMS * NQI_HUFFMAN_AHEAD)
 
 static inline const nqi_huffman_code *nqi_huffman_code_of(const nqi_huffman_block *block)

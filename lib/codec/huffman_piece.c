@@ -126,11 +126,18 @@ static nq_status finish(nqi_huffman_block *block, unsigned i, size_t wanted)
 
 /* ---- Pieces -------------------------------------------------------------------------------- */
 
-/* Three rounds more than the rate promises: a stream may well run ahead. */
+/* Rounds that should do for all streams, by what rounds brought of late. Some more, because one
+ * round too few costs more than some that run ahead. */
+static size_t enough_rounds(const nqi_huffman_block *block, size_t lack)
+{
+    const size_t rounds = lack / block->rate;
+    return rounds + rounds / 16 + 3;
+}
+
 static nq_status run_group(nqi_huffman_block *block, const group *g)
 {
     for (size_t lack = lacking(block, g); lack > 0; lack = lacking(block, g)) {
-        const size_t rounds = NQI_MIN(lack / block->rate + 3, safe_rounds(block, g));
+        const size_t rounds = NQI_MIN(enough_rounds(block, lack), safe_rounds(block, g));
         if (rounds == 0)
             break;
         NQI_TRY(run(block, g, rounds));
