@@ -10,9 +10,23 @@
 
 #define LANES NQI_DISTORTION_LANES
 
+/* Elements that are looked at before they are summed: a multiple of the lanes. */
+#define PIECE 512u
+
+#define ONES_16 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1
+#define ONES_256                                                                                   \
+    ONES_16, ONES_16, ONES_16, ONES_16, ONES_16, ONES_16, ONES_16, ONES_16, ONES_16, ONES_16,      \
+        ONES_16, ONES_16, ONES_16, ONES_16, ONES_16, ONES_16
+
 static double infinity(void)
 {
     return nqi_f64_from_bits(UINT64_C(0x7ff) << 52);
+}
+
+static double sum_lanes(const double *lane)
+{
+    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) +
+           ((lane[4] + lane[5]) + (lane[6] + lane[7]));
 }
 
 /* ---- Elements ------------------------------------------------------------------------------ */
@@ -43,39 +57,66 @@ NQI_INLINE void add_lane(nqi_distortion_lanes *lanes, size_t lane, double w, dou
     lanes->max_abs[lane] = lanes->max_abs[lane] < d ? d : lanes->max_abs[lane];
 }
 
-static void add_weighted(nqi_distortion_lanes *given, const double *w, const double *v,
-                         const double *h, size_t n)
+/* For numbers of which all are finite, differences included, the same without a choice to make, so
+ * that compilers make vector code of it. */
+NQI_INLINE void add_finite_lane(nqi_distortion_lanes *lanes, size_t lane, double w, double v,
+                                double h)
 {
-    nqi_distortion_lanes lanes = *given;
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t lane = 0; lane < LANES; lane++)
-            add_lane(&lanes, lane, w[i + lane], v[i + lane], h[i + lane]);
-    for (size_t lane = 0; i + lane < n; lane++)
-        add_lane(&lanes, lane, w[i + lane], v[i + lane], h[i + lane]);
-    *given = lanes;
+    const double difference = w - v;
+    const double d = nqi_f64_from_bits(nqi_f64_bits(difference) & INT64_MAX);
+    const double square = difference * difference;
+    lanes->squared[lane] += square;
+    lanes->weighted[lane] += h * square;
+    lanes->energy[lane] += w * w;
+    lanes->max_abs[lane] = lanes->max_abs[lane] < d ? d : lanes->max_abs[lane];
 }
 
-static void add_plain(nqi_distortion_lanes *given, const double *w, const double *v, size_t n)
+/* Whether all differences and all importance are finite, and so are w and v then: x - x is 0 for
+ * finite x, and otherwise NaN, which stays in a sum. */
+static bool all_finite(const double *w, const double *v, const double *h, size_t n)
+{
+    double seen[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t lane = 0; lane < LANES; lane++) {
+            const double d = w[i + lane] - v[i + lane];
+            seen[lane] += (d - d) + (h[i + lane] - h[i + lane]);
+        }
+    for (; i < n; i++) {
+        const double d = w[i] - v[i];
+        seen[0] += (d - d) + (h[i] - h[i]);
+    }
+    return sum_lanes(seen) == 0;
+}
+
+static void add_finite(nqi_distortion_lanes *given, const double *w, const double *v,
+                       const double *h, size_t n)
 {
     nqi_distortion_lanes lanes = *given;
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
         for (size_t lane = 0; lane < LANES; lane++)
-            add_lane(&lanes, lane, w[i + lane], v[i + lane], 1.0);
+            add_finite_lane(&lanes, lane, w[i + lane], v[i + lane], h[i + lane]);
     for (size_t lane = 0; i + lane < n; lane++)
-        add_lane(&lanes, lane, w[i + lane], v[i + lane], 1.0);
+        add_finite_lane(&lanes, lane, w[i + lane], v[i + lane], h[i + lane]);
     *given = lanes;
 }
 
 void nqi_distortion_add(nqi_distortion_lanes *lanes, const double *w, const double *v,
                         const double *h, size_t n)
 {
+    static const double ones[PIECE] = {ONES_256, ONES_256};
     lanes->n += n;
-    if (h)
-        add_weighted(lanes, w, v, h, n);
-    else
-        add_plain(lanes, w, v, n);
+    for (size_t done = 0; done < n; done += PIECE) {
+        const size_t count = NQI_MIN(n - done, PIECE);
+        const double *importance = h ? h + done : ones;
+        if (NQI_LIKELY(all_finite(w + done, v + done, importance, count))) {
+            add_finite(lanes, w + done, v + done, importance, count);
+            continue;
+        }
+        for (size_t i = 0; i < count; i++)
+            add_lane(lanes, i % LANES, w[done + i], v[done + i], importance[i]);
+    }
 }
 
 void nqi_distortion_add_same(nqi_distortion_lanes *lanes, const double *w, size_t n)
@@ -86,12 +127,6 @@ void nqi_distortion_add_same(nqi_distortion_lanes *lanes, const double *w, size_
 }
 
 /* ---- Sums ---------------------------------------------------------------------------------- */
-
-static double sum_lanes(const double *lane)
-{
-    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) +
-           ((lane[4] + lane[5]) + (lane[6] + lane[7]));
-}
 
 void nqi_distortion_merge(nqi_distortion *sum, const nqi_distortion_lanes *lanes)
 {
