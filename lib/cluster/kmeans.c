@@ -7,7 +7,6 @@
 
 #include "cluster/lloyd.h"
 #include "cluster/path.h"
-#include "cluster/refine.h"
 #include "nq/types.h"
 
 /* Passes over the weights that split bins and solve again. */
@@ -65,20 +64,27 @@ static nq_status solve_summary(nqi_cells *cells, design *d, double *lambda)
     return status;
 }
 
-/* Splits bins where cells end; *was_split is false if there was nothing to split. With few bins for
- * so many cells, all of them are split. */
-static nq_status split_summary(design *d, const nqi_cells *cells, bool *was_split)
+/* Splits bins where cells end, halfway between levels; *was_split is false if there was nothing to
+ * split. With few bins for so many cells, all of them are split. */
+static nq_status split_summary(design *d, bool *was_split)
 {
+    void *memory;
     size_t n_split;
+    const nqi_kmeans_result *r = d->result;
     if (d->summary != &d->split) {
         NQI_TRY(nqi_summary_copy(&d->split, d->summary));
         d->summary = &d->split;
     }
+    NQI_TRY(nqi_alloc(&memory, &d->env->allocator, r->n_levels, sizeof(double)));
+    double *ends = memory;
+    for (size_t j = 0; j + 1 < r->n_levels; j++)
+        ends[j] = 0.5 * (r->levels[j] + r->levels[j + 1]);
     const bool is_crowded = d->split.n_bins / 4 < d->options->k;
-    NQI_TRY(
-        nqi_refine(&d->split, &n_split, d->env, d->parts, d->n_parts, is_crowded ? NULL : cells));
+    const nq_status status = nqi_summary_refine(&d->split, &n_split, d->env, d->parts, d->n_parts,
+                                                is_crowded ? NULL : ends, r->n_levels - 1);
+    nqi_free(&d->env->allocator, memory, r->n_levels, sizeof(double));
     *was_split = n_split > 0;
-    return NQ_OK;
+    return status;
 }
 
 static nq_status solve_and_split(design *d, double *lambda)
@@ -89,9 +95,9 @@ static nq_status solve_and_split(design *d, double *lambda)
         NQI_TRY(solve_summary(&cells, d, lambda));
         d->result->is_optimal = nqi_summary_is_exact(d->summary);
         goes_on = !d->result->is_optimal && d->n_parts > 0 && round < ROUNDS;
-        const nq_status status = goes_on ? split_summary(d, &cells, &goes_on) : NQ_OK;
         nqi_cells_free(&cells, &d->env->allocator, d->options->k);
-        NQI_TRY(status);
+        if (goes_on)
+            NQI_TRY(split_summary(d, &goes_on));
     }
     return NQ_OK;
 }

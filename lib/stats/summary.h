@@ -81,6 +81,13 @@ NQI_MUST_CHECK nq_status nqi_summary_split(nqi_summary *s, const nqi_env *env,
                                            const nqi_weights *parts, size_t n_parts,
                                            const nqi_split *splits, size_t n_splits);
 
+/* Splits the bins around n_values rising values, between which cells are going to end, or all bins
+ * if `values` is NULL; *n_split is the number of prefixes that were. Statuses as of
+ * nqi_summary_add. */
+NQI_MUST_CHECK nq_status nqi_summary_refine(nqi_summary *s, size_t *n_split, const nqi_env *env,
+                                            const nqi_weights *parts, size_t n_parts,
+                                            const double *values, size_t n_values);
+
 bool nqi_summary_is_exact(const nqi_summary *s);
 
 /* Sum of importance, or the number of weights if there is none. */
