@@ -40,6 +40,8 @@ static inline unsigned nqi_clz64(uint64_t x)
 
 #if (defined(__GNUC__) || defined(__clang__)) && (defined(__x86_64__) || defined(__i386__))
 #define NQI_X86 1
+/* Keeps a vector that was loaded in a register: the load becomes part of no other instruction. */
+#define NQI_KEEP_VECTOR(v) __asm__("" : "+v"(v))
 #else
 #define NQI_X86 0
 #endif

@@ -158,22 +158,25 @@ nq_status nqi_rans_encoder_make(nqi_encoder **out, const nqi_allocator *a,
     NQI_TRY(nqi_alloc_zero(&memory, a, p.total, 1));
     uint8_t *base = memory;
     nqi_rans_encoder *e = memory;
-    (void)cpu;
-    *e = (nqi_rans_encoder){
-        .head = {.a = *a, .n_levels = plan->n_levels, .table = base + p.description},
-        .n_tables = plan->n_tables,
-        .sub_log2 = plan->sub_log2,
-        .is_sparse = plan->is_sparse,
-        .zero = plan->zero,
-        .mean_growth = plan->mean_growth,
-        .values = (nqi_rans_coder *)(void *)(base + p.values),
-        .gaps = (nqi_rans_coder *)(void *)(base + p.gaps),
-        .steps = (nqi_rans_coder *)(void *)(base + p.steps),
-        .value_rows = {.rows = (void *)(base + p.value_rows), .n = n_value_rows},
-        .gap_rows = {.rows = (void *)(base + p.gap_rows), .n = n_gap_rows},
-        .costs = (uint32_t *)(void *)(base + p.costs),
-        .kernels = &nqi_rans_push_kernels_ref,
-        .n_bytes = p.total};
+    const nqi_rans_push_kernels *avx512 = nqi_rans_push_kernels_avx512(cpu);
+    *e =
+        (nqi_rans_encoder){.head = {.ops = &nqi_rans_encoder_ops,
+                                    .a = *a,
+                                    .n_levels = plan->n_levels,
+                                    .table = base + p.description},
+                           .n_tables = plan->n_tables,
+                           .sub_log2 = plan->sub_log2,
+                           .is_sparse = plan->is_sparse,
+                           .zero = plan->zero,
+                           .mean_growth = plan->mean_growth,
+                           .values = (nqi_rans_coder *)(void *)(base + p.values),
+                           .gaps = (nqi_rans_coder *)(void *)(base + p.gaps),
+                           .steps = (nqi_rans_coder *)(void *)(base + p.steps),
+                           .value_rows = {.rows = (void *)(base + p.value_rows), .n = n_value_rows},
+                           .gap_rows = {.rows = (void *)(base + p.gap_rows), .n = n_gap_rows},
+                           .costs = (uint32_t *)(void *)(base + p.costs),
+                           .kernels = avx512 ? avx512 : &nqi_rans_push_kernels_ref,
+                           .n_bytes = p.total};
     nqi_rans_bits bits = {.bytes = base + p.description, .capacity = p.total - p.description};
     describe(&bits, plan);
     e->head.table_bytes = (bits.n_bits + 7) / 8;

@@ -62,6 +62,9 @@ typedef struct nqi_rans_push_kernels {
     nqi_rans_classify_fn classify;
 } nqi_rans_push_kernels;
 
+/* What the CPU, as described by its NQ_CPU_* features, has; NULL: nothing that plain C has not. */
+const nqi_rans_push_kernels *nqi_rans_push_kernels_avx512(uint64_t cpu);
+
 extern const nqi_rans_push_kernels nqi_rans_push_kernels_ref;
 
 /* ---- Coders -------------------------------------------------------------------------------- */

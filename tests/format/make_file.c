@@ -17,6 +17,8 @@
 
 #include "codec/checksum.h"
 #include "codec/code_enc.h"
+#include "codec/rans_enc.h"
+#include "codec/rans_fit.h"
 #include "container/writer.h"
 #include "nq/nq.h"
 
@@ -188,7 +190,7 @@ static void make_example(const char *path)
 /* ---- Cases --------------------------------------------------------------------------------- */
 
 /* What the indices of a tensor are like. */
-enum { EVEN, SKEWED, ONE_VALUE, ESCAPES, NEARLY_ZERO, LONG_CODES };
+enum { EVEN, SKEWED, ONE_VALUE, ESCAPES, NEARLY_ZERO, LONG_CODES, IN_TURN };
 
 typedef struct spec {
     uint32_t dtype;
@@ -210,6 +212,7 @@ typedef struct named_case {
 #define S NQ_CODEC_STORED
 #define F NQ_CODEC_FIXED
 #define H NQ_CODEC_HUFFMAN
+#define R NQ_CODEC_RANS
 
 static const spec widths[] = {
     {NQ_F32, F, 10, 1, {3000}, 1, NQ_LEVELS_F32, EVEN},
@@ -247,6 +250,35 @@ static const spec escapes[] = {
 static const spec long_codes[] = {
     {NQ_F32, H, 18, 1, {9000}, 60, NQ_LEVELS_F32, LONG_CODES},
     {NQ_F32, H, 12, 1, {9000}, 300, NQ_LEVELS_GRID, LONG_CODES},
+};
+
+/* Of one table and of several, dense and of gaps, with escapes and low bits. */
+static const spec rans[] = {
+    {NQ_F32, R, 10, 1, {3000}, 1, NQ_LEVELS_F32, EVEN},
+    {NQ_F32, R, 10, 1, {3000}, 2, NQ_LEVELS_GRID, SKEWED},
+    {NQ_F32, R, 10, 1, {3000}, 300, NQ_LEVELS_F32, ONE_VALUE},
+    {NQ_F32, R, 18, 2, {200, 300}, 41, NQ_LEVELS_GRID, SKEWED},
+    {NQ_F16, R, 13, 1, {50000}, 256, NQ_LEVELS_F16, SKEWED},
+    {NQ_BF16, R, 14, 1, {50001}, 257, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, R, 12, 1, {20000}, 1000, NQ_LEVELS_GRID, EVEN},
+    {NQ_F32, R, 16, 1, {70001}, 65536, NQ_LEVELS_F32, EVEN},
+    {NQ_F32, R, 15, 1, {40000}, 20, NQ_LEVELS_F32, NEARLY_ZERO},
+    {NQ_F32, R, 18, 1, {200000}, 3000, NQ_LEVELS_F32, NEARLY_ZERO},
+    {NQ_F32, R, 14, 1, {40000}, 5000, NQ_LEVELS_GRID, ESCAPES},
+    {NQ_F32, R, 18, 1, {100000}, 60, NQ_LEVELS_GRID, IN_TURN},
+    {NQ_F32, R, 14, 1, {50003}, 200, NQ_LEVELS_F32, IN_TURN},
+    {NQ_F32, R, 18, 0, {0}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, R, 18, 1, {4097}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, R, 6, 1, {0}, 9, NQ_LEVELS_F32, SKEWED},
+};
+
+/* As the next one, for this codec. */
+static const spec small_rans[] = {
+    {NQ_F32, R, 7, 1, {250}, 12, NQ_LEVELS_GRID, SKEWED},
+    {NQ_F32, R, 7, 1, {200}, 60, NQ_LEVELS_GRID, ESCAPES},
+    {NQ_F32, R, 9, 1, {512}, 30, NQ_LEVELS_GRID, NEARLY_ZERO},
+    {NQ_F32, R, 9, 1, {900}, 60, NQ_LEVELS_GRID, IN_TURN},
+    {NQ_BF16, R, 7, 1, {100}, 3000, NQ_LEVELS_GRID, SKEWED},
 };
 
 /* So small that very many damaged ones can be tried. */
@@ -304,13 +336,15 @@ static const spec stored[] = {
 #undef S
 #undef F
 #undef H
+#undef R
 
 #define CASE(name)                                                                                 \
     {                                                                                              \
 #name, name, sizeof name / sizeof *name                                                    \
     }
-static const named_case cases[] = {CASE(widths),  CASE(huffman), CASE(escapes), CASE(long_codes),
-                                   CASE(lengths), CASE(shapes),  CASE(stored),  CASE(small)};
+static const named_case cases[] = {CASE(widths),  CASE(huffman),   CASE(escapes), CASE(long_codes),
+                                   CASE(lengths), CASE(shapes),    CASE(stored),  CASE(small),
+                                   CASE(rans),    CASE(small_rans)};
 
 /* splitmix64 (Steele, Lea, Flood 2014). */
 static uint64_t next_random(uint64_t *state)
@@ -321,7 +355,24 @@ static uint64_t next_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-static uint16_t random_index(const spec *s, uint64_t *seed)
+/* Tables of a tensor whose distribution changes as often. */
+enum { N_TABLES = 3, TURN = 300 };
+
+static unsigned count_ones(uint64_t x)
+{
+    unsigned n = 0;
+    for (; x; x &= x - 1)
+        n++;
+    return n;
+}
+
+/* Indices that the tables of a tensor in turns do not know, so that they become escapes. */
+static bool is_stray(size_t i)
+{
+    return i % 64 == 63;
+}
+
+static uint16_t random_index(const spec *s, size_t i, uint64_t *seed)
 {
     const uint64_t n = s->n_levels, r = next_random(seed);
     switch (s->kind) {
@@ -331,6 +382,11 @@ static uint16_t random_index(const spec *s, uint64_t *seed)
             steps++;
         const uint64_t far = steps * (1 + n / 40) + (n > 80 ? next_random(seed) % (n / 40) : 0);
         return (uint16_t)((n / 2 + (r >> 63 ? n - far % n : far)) % n);
+    }
+    case IN_TURN: { /* around three places, more and more narrowly; now and then anywhere */
+        const unsigned turn = (unsigned)(i / TURN % N_TABLES);
+        const uint64_t nearby = n / 4 * (turn + 1) + count_ones(r % (512u >> 2 * turn));
+        return (uint16_t)(is_stray(i) ? r % n : nearby % n);
     }
     case ONE_VALUE:
         return (uint16_t)(n - 1);
@@ -371,11 +427,49 @@ static nqi_encoder *encoder_of_long_codes(const spec *s)
     return encoder;
 }
 
+/* A code of three tables, each for what is coded in its turns. */
+static nqi_encoder *encoder_of_turns(const spec *s, const uint16_t *indices, size_t n)
+{
+    const nqi_allocator a = nqi_allocator_default();
+    uint64_t *counts = get(s->n_levels * (N_TABLES + (size_t)1), sizeof *counts);
+    uint64_t *all = counts + (size_t)s->n_levels * N_TABLES;
+    nqi_rans_model *models = get(N_TABLES, sizeof *models);
+    nqi_rans_escape_code escapes;
+    nqi_encoder *encoder;
+    nqi_rans_plan plan = {.n_levels = s->n_levels,
+                          .n_tables = N_TABLES,
+                          .sub_log2 = NQI_RANS_MIN_SUB_LOG2,
+                          .values = models,
+                          .step_frequency = {200, 30, 26},
+                          .mean_growth = 3 << NQI_RANS_COST_LOG2};
+    for (size_t i = 0; i < n; i++) {
+        const size_t turn = i / TURN % N_TABLES;
+        plan.weights[turn]++;
+        all[indices[i]]++;
+        if (!is_stray(i))
+            counts[turn * s->n_levels + indices[i]]++;
+    }
+    for (size_t t = 0; t < N_TABLES; t++) {
+        must("fit", nqi_rans_fit(&models[t], &a, counts + t * s->n_levels, s->n_levels, false));
+        if (models[t].low_bits != 0)
+            die("low bits where none were expected", NQ_E_INTERNAL);
+    }
+    must("escapes", nqi_rans_fit_escapes(&escapes, &a, all, s->n_levels - 1));
+    for (size_t t = 0; t < N_TABLES; t++)
+        models[t].escapes = escapes;
+    must("encoder", nqi_rans_encoder_make(&encoder, &a, &plan, 0));
+    free(models);
+    free(counts);
+    return encoder;
+}
+
 /* For escapes the encoder is told of every sixteenth index alone. */
 static nqi_encoder *encoder_for(const spec *s, const uint16_t *indices, size_t n)
 {
     if (s->kind == LONG_CODES)
         return encoder_of_long_codes(s);
+    if (s->kind == IN_TURN)
+        return encoder_of_turns(s, indices, n);
     if (s->kind != ESCAPES)
         return make_encoder(s->codec, s->n_levels, indices, n, n > 0 ? NQI_ENCODER_EXACT : 0);
     uint16_t *seen = get(n, sizeof *seen);
@@ -433,7 +527,7 @@ static void prepare(prepared *p, nqi_writer *w, const spec *s, uint64_t *seed)
     } else {
         p->indices = get(p->n, sizeof *p->indices);
         for (size_t i = 0; i < p->n; i++)
-            p->indices[i] = random_index(s, seed);
+            p->indices[i] = random_index(s, i, seed);
         p->encoder = encoder_for(s, p->indices, p->n);
         desc.codebook = add_levels(w, s, seed);
         desc.table = add_table(w, s->codec, p->encoder);

@@ -1,4 +1,5 @@
-"""Code tables and blocks of indices, decoded as docs/format/codecs.md says, in plain Python."""
+"""Code tables and blocks of indices, decoded as docs/format/codecs.md says, in plain Python; nq_rans.py
+has those of docs/format/rans.md."""
 
 FIXED, HUFFMAN, RANS = 1, 2, 3
 
@@ -296,6 +297,12 @@ def huffman_decoder(n_levels, table_data):
     return decode
 
 
+def rans_decoder(n_levels, table_data):
+    import nq_rans  # which needs this module
+    code = nq_rans.Code(table_data, n_levels)
+    return lambda data, n: nq_rans.decode(code, data, n)
+
+
 # ---- All codecs ---------------------------------------------------------------------------------
 
 
@@ -305,4 +312,6 @@ def decoder(codec, n_levels, table_data):
         return fixed_decoder(n_levels)
     if codec == HUFFMAN:
         return huffman_decoder(n_levels, table_data)
-    raise Refused("unsupported", "a codec that is not decoded here")
+    if codec == RANS:
+        return rans_decoder(n_levels, table_data)
+    raise Refused("unsupported", "an unknown codec")

@@ -16,11 +16,13 @@
 
 /* ---- Steps --------------------------------------------------------------------------------- */
 
-/* A load that should stay one: where compilers make it part of an expansion, the form with memory
- * is many times slower on some processors. */
+/* A load that stays one: compilers would make it part of an expansion, whose form with memory is
+ * many times slower on some processors. */
 TARGET NQI_INLINE __m512i load_apart(const uint8_t *p)
 {
-    return _mm512_loadu_si512(p);
+    __m512i v = _mm512_loadu_si512(p);
+    NQI_KEEP_VECTOR(v);
+    return v;
 }
 
 /* The states of 64 lanes. */

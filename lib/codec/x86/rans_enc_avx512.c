@@ -1,0 +1,209 @@
+/*
+ * The rANS encoder for AVX-512 with VBMI and VBMI2: 64 lanes at once, their states as two vectors
+ * of bytes. Frequencies, reciprocals and slots come from registers by permutation; states give
+ * their bytes away by one compression.
+ */
+#include "codec/rans_push.h"
+
+#include "nq/context.h"
+
+#if NQI_X86 && defined(__x86_64__)
+
+#include <immintrin.h>
+
+#define TARGET                                                                                     \
+    NQI_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt")
+
+/* The states of 64 lanes. */
+typedef struct group {
+    __m512i low;
+    __m512i high;
+} group;
+
+#define MAX_GROUPS (NQI_RANS_MAX_LANES / 64u)
+
+TARGET NQI_INLINE __m512i look_up_256(const uint8_t *table, __m512i at)
+{
+    const __m512i lower =
+        _mm512_permutex2var_epi8(_mm512_load_si512(table), at, _mm512_load_si512(table + 64));
+    const __m512i upper = _mm512_permutex2var_epi8(_mm512_load_si512(table + 128), at,
+                                                   _mm512_load_si512(table + 192));
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(at), lower, upper);
+}
+
+TARGET NQI_INLINE __m512i look_up_64(const uint8_t *table, __m512i at)
+{
+    return _mm512_permutexvar_epi8(at, _mm512_load_si512(table));
+}
+
+/* ---- Pushing ------------------------------------------------------------------------------- */
+
+/* States that are too high for what comes give their low byte away; returns the stream's begin. */
+TARGET NQI_INLINE uint8_t *give_bytes(group *g, __m512i f, uint8_t *at)
+{
+    const __mmask64 is_high = _mm512_cmpge_epu8_mask(g->high, f);
+    const unsigned n = (unsigned)_mm_popcnt_u64(is_high);
+    at -= n;
+    _mm512_mask_storeu_epi8(at, _bzhi_u64(~UINT64_C(0), n),
+                            _mm512_maskz_compress_epi8(is_high, g->low));
+    g->low = _mm512_mask_mov_epi8(g->low, is_high, g->high);
+    g->high = _mm512_maskz_mov_epi8(~is_high, g->high);
+    return at;
+}
+
+/* Quotient and rest of words that are below f << 8, by their rounded reciprocals: the estimate is
+ * too small by one at most. */
+TARGET NQI_INLINE void divide(__m512i *quotient, __m512i *rest, __m512i x, __m512i f,
+                              __m512i reciprocal)
+{
+    const __m512i q = _mm512_mulhi_epu16(x, reciprocal);
+    const __m512i r = _mm512_sub_epi16(x, _mm512_mullo_epi16(q, f));
+    const __mmask32 is_small = _mm512_cmpge_epu16_mask(r, f);
+    *quotient = _mm512_mask_sub_epi16(q, is_small, q, _mm512_set1_epi16(-1));
+    *rest = _mm512_mask_sub_epi16(r, is_small, r, f);
+}
+
+/* Pushes a symbol into each lane, given their classes. */
+TARGET NQI_INLINE uint8_t *push_group(group *g, const nqi_rans_coder *coder, __m512i classes,
+                                      uint8_t *at)
+{
+    const __m512i even = _mm512_set1_epi16(0x00ff);
+    const __m512i f = look_up_64(coder->frequency, classes);
+    const __m512i low_reciprocal = look_up_64(coder->reciprocal_low, classes);
+    const __m512i high_reciprocal = look_up_64(coder->reciprocal_high, classes);
+    __m512i qa, ra, qb, rb;
+    at = give_bytes(g, f, at);
+    /* (even & x) | y is 0xea, even ? x : y is 0xca; words of even, then of odd lanes */
+    divide(&qa, &ra, _mm512_ternarylogic_epi64(even, g->low, _mm512_slli_epi16(g->high, 8), 0xea),
+           _mm512_and_si512(f, even),
+           _mm512_ternarylogic_epi64(even, low_reciprocal, _mm512_slli_epi16(high_reciprocal, 8),
+                                     0xea));
+    divide(&qb, &rb, _mm512_ternarylogic_epi64(even, _mm512_srli_epi16(g->low, 8), g->high, 0xca),
+           _mm512_srli_epi16(f, 8),
+           _mm512_ternarylogic_epi64(even, _mm512_srli_epi16(low_reciprocal, 8), high_reciprocal,
+                                     0xca));
+    const __m512i rank = _mm512_or_si512(ra, _mm512_slli_epi16(rb, 8));
+    g->high = _mm512_or_si512(qa, _mm512_slli_epi16(qb, 8));
+    g->low = look_up_256(coder->slot_of, _mm512_add_epi8(rank, look_up_64(coder->begin, classes)));
+    return at;
+}
+
+/* ---- States -------------------------------------------------------------------------------- */
+
+TARGET static __m512i narrow(__m512i first, __m512i second)
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi16_epi8(first)),
+                              _mm512_cvtepi16_epi8(second), 1);
+}
+
+TARGET static group load_group(const uint16_t *states)
+{
+    const __m512i a = _mm512_loadu_si512(states), b = _mm512_loadu_si512(states + 32);
+    return (group){narrow(a, b), narrow(_mm512_srli_epi16(a, 8), _mm512_srli_epi16(b, 8))};
+}
+
+TARGET static __m512i widen(__m256i low, __m256i high)
+{
+    return _mm512_or_si512(_mm512_cvtepu8_epi16(low),
+                           _mm512_slli_epi16(_mm512_cvtepu8_epi16(high), 8));
+}
+
+TARGET static void store_group(uint16_t *states, const group *g)
+{
+    _mm512_storeu_si512(states,
+                        widen(_mm512_castsi512_si256(g->low), _mm512_castsi512_si256(g->high)));
+    _mm512_storeu_si512(states + 32, widen(_mm512_extracti64x4_epi64(g->low, 1),
+                                           _mm512_extracti64x4_epi64(g->high, 1)));
+}
+
+/* ---- Rounds -------------------------------------------------------------------------------- */
+
+/* Rounds of n_groups * 64 lanes; to be compiled for each number of groups. */
+TARGET NQI_INLINE void push_rounds(nqi_rans_push *push, const uint8_t *classes, size_t first,
+                                   size_t n, unsigned n_groups)
+{
+    group g[MAX_GROUPS];
+    const nqi_rans_coder *const coders = push->coders;
+    const uint8_t *const choices = push->choices;
+    const unsigned sub_log2 = push->sub_log2;
+    uint8_t *at = push->at;
+    for (unsigned i = 0; i < n_groups; i++)
+        g[i] = load_group(push->states + 64 * i);
+    while (n > 0) {
+        for (unsigned i = n_groups; i-- > 0;) {
+            n -= 64;
+            const nqi_rans_coder *coder = &coders[choices[(first + n) >> sub_log2]];
+            if (NQI_LIKELY(!coder->is_constant))
+                at = push_group(&g[i], coder, _mm512_loadu_si512(classes + n), at);
+        }
+    }
+    for (unsigned i = 0; i < n_groups; i++)
+        store_group(push->states + 64 * i, &g[i]);
+    push->at = at;
+}
+
+TARGET static void push_avx512(nqi_rans_push *push, const uint8_t *classes, size_t first, size_t n)
+{
+    switch (push->lanes_log2) {
+    case 6:
+        push_rounds(push, classes, first, n, 1);
+        break;
+    case 7:
+        push_rounds(push, classes, first, n, 2);
+        break;
+    default:
+        push_rounds(push, classes, first, n, 4);
+        break;
+    }
+}
+
+/* ---- Classes ------------------------------------------------------------------------------- */
+
+TARGET static size_t classify_avx512(uint8_t *classes, uint16_t *escaped, const uint16_t *indices,
+                                     size_t n, const nqi_rans_coder *coder)
+{
+    const __m128i shift = _mm_cvtsi32_si128((int)coder->low_bits);
+    const __m512i first = _mm512_set1_epi16((short)coder->first);
+    const __m512i escape = _mm512_set1_epi8((char)coder->escape);
+    size_t n_escaped = 0, i = 0;
+    for (; i + 64 <= n; i += 64) {
+        const __m512i a = _mm512_srl_epi16(_mm512_loadu_si512(indices + i), shift);
+        const __m512i b = _mm512_srl_epi16(_mm512_loadu_si512(indices + i + 32), shift);
+        /* What is below `first` becomes large, what is large 255: no class has that place unless
+         * all upper parts are below 256. */
+        const __m256i at_a = _mm512_cvtusepi16_epi8(_mm512_sub_epi16(a, first));
+        const __m256i at_b = _mm512_cvtusepi16_epi8(_mm512_sub_epi16(b, first));
+        const __m512i at = _mm512_inserti64x4(_mm512_castsi256_si512(at_a), at_b, 1);
+        const __m512i c = look_up_256(coder->class_of, at);
+        const __mmask64 is_escape = _mm512_cmpeq_epi8_mask(c, escape);
+        _mm512_storeu_si512(classes + i, c);
+        if (is_escape == 0)
+            continue;
+        const __mmask32 in_a = (__mmask32)is_escape, in_b = (__mmask32)(is_escape >> 32);
+        _mm512_storeu_si512(escaped + n_escaped, _mm512_maskz_compress_epi16(in_a, a));
+        n_escaped += (size_t)_mm_popcnt_u32(in_a);
+        _mm512_storeu_si512(escaped + n_escaped, _mm512_maskz_compress_epi16(in_b, b));
+        n_escaped += (size_t)_mm_popcnt_u32(in_b);
+    }
+    return n_escaped + nqi_rans_push_kernels_ref.classify(classes + i, escaped + n_escaped,
+                                                          indices + i, n - i, coder);
+}
+
+static const nqi_rans_push_kernels kernels = {
+    .push = push_avx512, .min_lanes_log2 = 6, .classify = classify_avx512};
+
+const nqi_rans_push_kernels *nqi_rans_push_kernels_avx512(uint64_t cpu)
+{
+    const uint64_t wanted = NQ_CPU_AVX2 | NQ_CPU_AVX512 | NQ_CPU_AVX512VBMI2;
+    return (cpu & wanted) == wanted ? &kernels : NULL;
+}
+
+#else
+
+const nqi_rans_push_kernels *nqi_rans_push_kernels_avx512(uint64_t cpu)
+{
+    (void)cpu;
+    return NULL;
+}
+
+#endif
