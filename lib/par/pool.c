@@ -138,12 +138,16 @@ static void join_workers(nqi_pool *pool, uint32_t n_started)
         pthread_join(pool->workers[i].thread, NULL);
 }
 
-/* Starts all workers, or none. Signals stay with the program's own threads. */
+/* Starts all workers, or none. Signals stay with the program's own threads, but for those that a
+ * worker brings about itself: blocked, these would end the program whatever it has a handler for. */
 static nq_status start_workers(nqi_pool *pool)
 {
+    static const int faults[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
     sigset_t all, before;
     uint32_t n_started = 0;
     sigfillset(&all);
+    for (size_t i = 0; i < NQI_COUNT(faults); i++)
+        sigdelset(&all, faults[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (; n_started < pool->n_threads - 1; n_started++) {
         worker *w = &pool->workers[n_started];
