@@ -27,10 +27,13 @@ DIALECT_FREE = ("lib/base/common.h", "include/nq/export.h")
 
 def files(root):
     """What git tracks; everything, where there is no git."""
-    run = subprocess.run(["git", "-C", root, "ls-files", "-z"], stdout=subprocess.PIPE,
-                         stderr=subprocess.DEVNULL)
-    if run.returncode == 0 and run.stdout:
-        return run.stdout.decode().strip("\0").split("\0")
+    try:
+        run = subprocess.run(["git", "-C", root, "ls-files", "-z"], stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL)
+        if run.returncode == 0 and run.stdout:
+            return run.stdout.decode().strip("\0").split("\0")
+    except FileNotFoundError:
+        pass
     return [os.path.relpath(os.path.join(folder, name), root)
             for folder, _, names in os.walk(root) if "/." not in folder and "/build" not in folder
             for name in names]
