@@ -71,6 +71,19 @@ static const char *shortest(char out[32], double value)
     return out;
 }
 
+/* A target as it is written on the command line. */
+static const char *target_text(char out[64], uint32_t target, double value)
+{
+    if (target == NQ_TARGET_FILE_BYTES)
+        (void)snprintf(out, 64, "%.0fB", value);
+    else
+        (void)snprintf(out, 64, "%.6g%s", value,
+                       target == NQ_TARGET_BITS_PER_WEIGHT ? "bpw"
+                       : target == NQ_TARGET_RATIO         ? "x"
+                                                           : "dB");
+    return out;
+}
+
 static const nq_tensor *tensor_of(const job *j, const nq_diag *diag)
 {
     return diag->tensor < j->weights.n_tensors ? &j->weights.tensors[diag->tensor].tensor : NULL;
@@ -85,6 +98,11 @@ static int plan_error(const job *j, nq_status status)
     diag.status = status;
     if (status == NQ_E_IO)
         return output_error(&j->out);
+    if (status == NQ_E_TARGET) {
+        char nearest[64];
+        return cli_error(CLI_DIFFERENT, "%s: the target cannot be met; the nearest is %s",
+                         j->weights.label, target_text(nearest, j->o->plan.target, diag.value));
+    }
     if (status == NQ_E_LIMIT && diag.value > 0) {
         char text[1024], step[32];
         return cli_error(CLI_LIMIT, "%s: %s; the smallest step that works is %s", j->weights.label,

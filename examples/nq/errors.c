@@ -18,6 +18,8 @@ int cli_status_code(nq_status status)
     switch (status) {
     case NQ_OK:
         return CLI_DONE;
+    case NQ_E_TARGET:
+        return CLI_DIFFERENT;
     case NQ_E_ARG:
         return CLI_USAGE;
     case NQ_E_IO:

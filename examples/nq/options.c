@@ -10,6 +10,8 @@
 
 #include "errors.h"
 
+#define DEFAULT_SQNR_DB 30.0
+
 /* ---- The table ----------------------------------------------------------------------------- */
 
 typedef struct option {
@@ -26,11 +28,15 @@ typedef struct option {
 
 static const option options[] = {
     {"output", 'o', MAKES, "FILE", set_output, "where to write; - is standard output"},
-    {"method", 0, CODED, "M", set_method, "uniform (the default): cells of one width around zero"},
+    {"method", 0, CODED, "M", set_method,
+     "uniform (the default): cells of one width around zero; kmeans"},
     {"step", 0, CODED, "S", set_step, "width of a cell, or"},
-    {"levels", 0, CODED, "K", set_levels, "the smallest step whose used cells number at most K"},
-    {"lambda", 0, CODED, "L", NULL, NULL},
-    {"target", 0, CODED, "T", NULL, NULL},
+    {"levels", 0, CODED, "K", set_levels, "at most so many levels in a codebook, or"},
+    {"lambda", 0, CODED, "L", set_lambda, "price of a bit in units of distortion, or"},
+    {"target", 0, CODED, "T", set_target,
+     "the finest that keeps within a rate (3.2bpw), a ratio (10x), a size\n"
+     "(4096B, 300K, 1.5MiB), or the coarsest that keeps a signal-to-noise\n"
+     "ratio (30dB, the default)"},
     {"scope", 0, CODED, "SCOPE", set_scope, "who shares a codebook: model (default) or tensor"},
     {"axis", 0, CODED, "N", NULL, NULL},
     {"allocate", 0, CODED, "HOW", NULL, NULL},
@@ -80,7 +86,7 @@ typedef struct verb {
 } verb;
 
 static const verb verbs[] = {
-    {"compress", VERB_COMPRESS, 1, "IN [-o OUT.nq] (--step S | --levels K) [OPTIONS]",
+    {"compress", VERB_COMPRESS, 1, "IN [-o OUT.nq] [--target T | --step S | --levels K] [OPTIONS]",
      "Quantize and code a model's weights",
      "IN is a .safetensors file, the .safetensors.index.json of a model in several files, a .npy\n"
      "array (its tensor is called \"array\"), or - for standard input. Without -o the output is "
@@ -298,9 +304,9 @@ static int check_options(const reading *r)
 
 static int check_compress(const cli_options *o)
 {
-    if (o->plan.target == NQ_TARGET_NONE)
-        return cli_error(CLI_USAGE, "how finely to quantize: --step S or --levels K is missing "
-                                    "(nq compress --help)");
+    if (o->plan.method == NQ_METHOD_KMEANS &&
+        (o->plan.target == NQ_TARGET_STEP || o->plan.target == NQ_TARGET_LAMBDA))
+        return cli_error(CLI_USAGE, "--method kmeans takes --levels or --target");
     if (o->shapes_importance && !o->importance)
         return cli_error(CLI_USAGE, "--importance-power, -floor and -mean need --importance");
     return CLI_DONE;
@@ -329,6 +335,10 @@ int options_read(cli_options *o, int argc, char **argv)
         code = check_options(&r);
     if (code == CLI_DONE && !o->help && o->verb == VERB_COMPRESS)
         code = check_compress(o);
+    if (o->plan.target == NQ_TARGET_NONE) {
+        o->plan.target = NQ_TARGET_SQNR_DB;
+        o->plan.target_value = DEFAULT_SQNR_DB;
+    }
     if (code == CLI_DONE && !o->help)
         code = check_inputs(o);
     free(r.maybe.items);

@@ -78,6 +78,8 @@ typedef int (*option_set)(cli_options *o, const char *name, const char *value);
 int set_method(cli_options *o, const char *name, const char *value);
 int set_step(cli_options *o, const char *name, const char *value);
 int set_levels(cli_options *o, const char *name, const char *value);
+int set_lambda(cli_options *o, const char *name, const char *value);
+int set_target(cli_options *o, const char *name, const char *value);
 int set_scope(cli_options *o, const char *name, const char *value);
 int set_level(cli_options *o, const char *name, const char *value);
 int set_importance(cli_options *o, const char *name, const char *value);

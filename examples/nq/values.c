@@ -16,7 +16,7 @@
 /* ---- Words --------------------------------------------------------------------------------- */
 
 const choice choices_method[] = {{"uniform", NQ_METHOD_UNIFORM, false},
-                                 {"kmeans", NQ_METHOD_KMEANS, true},
+                                 {"kmeans", NQ_METHOD_KMEANS, false},
                                  {"ecsq", NQ_METHOD_ECSQ, true},
                                  {NULL, 0, false}};
 const choice choices_scope[] = {{"model", NQ_SCOPE_MODEL, false},
@@ -103,10 +103,11 @@ int set_method(cli_options *o, const char *name, const char *value)
 }
 
 /* There is one target: given again in the same way it is changed, in another it is a mistake. */
-static int set_target(cli_options *o, const char *name, uint32_t target, double value)
+static int set_goal(cli_options *o, const char *name, uint32_t target, double value)
 {
     if (o->plan.target != NQ_TARGET_NONE && o->plan.target != target)
-        return cli_error(CLI_USAGE, "%s: --step or --levels, not both", name);
+        return cli_error(CLI_USAGE, "%s: only one of --step, --levels, --lambda and --target",
+                         name);
     o->plan.target = target;
     o->plan.target_value = value;
     return CLI_DONE;
@@ -116,14 +117,57 @@ int set_step(cli_options *o, const char *name, const char *value)
 {
     double step = 0;
     const int code = read_number(&step, name, value, 0, true);
-    return code != CLI_DONE ? code : set_target(o, name, NQ_TARGET_STEP, step);
+    return code != CLI_DONE ? code : set_goal(o, name, NQ_TARGET_STEP, step);
 }
 
 int set_levels(cli_options *o, const char *name, const char *value)
 {
     uint64_t n_levels = 0;
     const int code = read_integer(&n_levels, name, value, 1, NQ_MAX_LEVELS);
-    return code != CLI_DONE ? code : set_target(o, name, NQ_TARGET_LEVELS, (double)n_levels);
+    return code != CLI_DONE ? code : set_goal(o, name, NQ_TARGET_LEVELS, (double)n_levels);
+}
+
+int set_lambda(cli_options *o, const char *name, const char *value)
+{
+    double lambda = 0;
+    const int code = read_number(&lambda, name, value, 0, false);
+    return code != CLI_DONE ? code : set_goal(o, name, NQ_TARGET_LAMBDA, lambda);
+}
+
+/* What may follow the number of a target. */
+static const struct {
+    const char *unit;
+    uint32_t target;
+    double factor;
+} units[] = {{"bpw", NQ_TARGET_BITS_PER_WEIGHT, 1},
+             {"x", NQ_TARGET_RATIO, 1},
+             {"dB", NQ_TARGET_SQNR_DB, 1},
+             {"B", NQ_TARGET_FILE_BYTES, 1},
+             {"K", NQ_TARGET_FILE_BYTES, 1e3},
+             {"M", NQ_TARGET_FILE_BYTES, 1e6},
+             {"G", NQ_TARGET_FILE_BYTES, 1e9},
+             {"KiB", NQ_TARGET_FILE_BYTES, 1024.0},
+             {"MiB", NQ_TARGET_FILE_BYTES, 1048576.0},
+             {"GiB", NQ_TARGET_FILE_BYTES, 1073741824.0}};
+
+int set_target(cli_options *o, const char *name, const char *value)
+{
+    const size_t n = strspn(value, "0123456789.");
+    char number[64];
+    double target = 0;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(value + n, units[i].unit) != 0 || n == 0 || n >= sizeof number)
+            continue;
+        memcpy(number, value, n);
+        number[n] = '\0';
+        const int code = read_number(&target, name, number, 0, true);
+        return code != CLI_DONE ? code
+                                : set_goal(o, name, units[i].target, target * units[i].factor);
+    }
+    return cli_error(CLI_USAGE,
+                     "%s: \"%s\" is no rate (3.2bpw), ratio (10x), distortion (30dB) or size "
+                     "(4096B, 300K, 1.5MiB)",
+                     name, value);
 }
 
 int set_scope(cli_options *o, const char *name, const char *value)

@@ -46,7 +46,9 @@ enum {
     /* A defect in libnq: please report it. */
     NQ_E_INTERNAL = -13,
     /* For read and write hooks to return; the library itself does no input or output. */
-    NQ_E_IO = -14
+    NQ_E_IO = -14,
+    /* A target that cannot be met; the record's `value` is the nearest that can. */
+    NQ_E_TARGET = -15
 };
 
 /* "no tensor", "no element", "no offset" in nq_diag. */

@@ -81,14 +81,20 @@ static nq_status check_codec(uint32_t codec)
 
 static nq_status check_target(uint32_t target, double value)
 {
-    NQI_TRY(check_enum(target, NQ_TARGET_LEVELS, NQ_TARGET_SQNR_DB));
+    NQI_TRY(check_enum(target, NQ_TARGET_SQNR_DB, NQ_TARGET_SQNR_DB));
     if (target == NQ_TARGET_STEP)
         return is_finite(value) && value > 0 ? NQ_OK : NQ_E_ARG;
     if (target == NQ_TARGET_LEVELS) {
         const bool is_in_range = value >= 1 && value <= NQ_MAX_LEVELS;
         return is_in_range && value == (double)(uint32_t)value ? NQ_OK : NQ_E_ARG;
     }
-    return NQ_OK;
+    if (target == NQ_TARGET_NONE)
+        return NQ_OK;
+    if (!is_finite(value))
+        return NQ_E_ARG;
+    return target == NQ_TARGET_SQNR_DB || value > 0 || (target == NQ_TARGET_LAMBDA && value == 0)
+               ? NQ_OK
+               : NQ_E_ARG;
 }
 
 static nq_status check_shaping(const nq_plan_options *o)
@@ -104,7 +110,7 @@ nq_status nqi_plan_options_read(nq_plan_options *full, const nq_plan_options *gi
     *full = default_options();
     if (given)
         NQI_TRY(nqi_versioned_read(full, (uint32_t)sizeof *full, given, PLAN_OPTIONS_FIRST_SIZE));
-    NQI_TRY(check_enum(full->method, NQ_METHOD_UNIFORM, NQ_METHOD_ECSQ));
+    NQI_TRY(check_enum(full->method, NQ_METHOD_KMEANS, NQ_METHOD_ECSQ));
     NQI_TRY(check_target(full->target, full->target_value));
     NQI_TRY(check_enum(full->scope, NQ_SCOPE_TENSOR, NQ_SCOPE_CHANNEL));
     NQI_TRY(check_enum(full->level_rule, NQ_LEVEL_GRID, NQ_LEVEL_GRID));
@@ -137,7 +143,7 @@ nq_status nqi_plan_tensor_options_read(nq_plan_tensor_options *full,
     NQI_TRY(check_enum(full->keep, NQ_KEEP_NEVER, NQ_KEEP_NEVER));
     NQI_TRY(check_own_target(full));
     if (full->method != NQ_INHERIT)
-        NQI_TRY(check_enum(full->method, NQ_METHOD_UNIFORM, NQ_METHOD_ECSQ));
+        NQI_TRY(check_enum(full->method, NQ_METHOD_KMEANS, NQ_METHOD_ECSQ));
     if (full->scope != NQ_INHERIT)
         NQI_TRY(check_enum(full->scope, NQ_SCOPE_TENSOR, NQ_SCOPE_CHANNEL));
     if (full->level_rule != NQ_INHERIT)

@@ -27,6 +27,7 @@ static const struct {
     {"NQ_E_STATE", "not allowed in this state"},
     {"NQ_E_INTERNAL", "a defect in libnq"},
     {"NQ_E_IO", "reading or writing failed"},
+    {"NQ_E_TARGET", "the target cannot be met"},
 };
 
 const char *nq_status_name(nq_status status)
@@ -47,13 +48,13 @@ static const struct {
     const char *name;
     uint32_t bits;
 } dtypes[NQ_DTYPE_COUNT] = {
-    [NQ_F32] = {"F32", 32},         [NQ_F16] = {"F16", 16},         [NQ_BF16] = {"BF16", 16},
-    [NQ_F64] = {"F64", 64},         [NQ_BOOL] = {"BOOL", 8},        [NQ_U8] = {"U8", 8},
-    [NQ_I8] = {"I8", 8},            [NQ_U16] = {"U16", 16},         [NQ_I16] = {"I16", 16},
-    [NQ_U32] = {"U32", 32},         [NQ_I32] = {"I32", 32},         [NQ_U64] = {"U64", 64},
-    [NQ_I64] = {"I64", 64},         [NQ_F8_E5M2] = {"F8_E5M2", 8},  [NQ_F8_E4M3] = {"F8_E4M3", 8},
-    [NQ_F8_E8M0] = {"F8_E8M0", 8},  [NQ_F6_E2M3] = {"F6_E2M3", 6},  [NQ_F6_E3M2] = {"F6_E3M2", 6},
-    [NQ_F4] = {"F4", 4},            [NQ_C64] = {"C64", 64},
+    [NQ_F32] = {"F32", 32},        [NQ_F16] = {"F16", 16},        [NQ_BF16] = {"BF16", 16},
+    [NQ_F64] = {"F64", 64},        [NQ_BOOL] = {"BOOL", 8},       [NQ_U8] = {"U8", 8},
+    [NQ_I8] = {"I8", 8},           [NQ_U16] = {"U16", 16},        [NQ_I16] = {"I16", 16},
+    [NQ_U32] = {"U32", 32},        [NQ_I32] = {"I32", 32},        [NQ_U64] = {"U64", 64},
+    [NQ_I64] = {"I64", 64},        [NQ_F8_E5M2] = {"F8_E5M2", 8}, [NQ_F8_E4M3] = {"F8_E4M3", 8},
+    [NQ_F8_E8M0] = {"F8_E8M0", 8}, [NQ_F6_E2M3] = {"F6_E2M3", 6}, [NQ_F6_E3M2] = {"F6_E3M2", 6},
+    [NQ_F4] = {"F4", 4},           [NQ_C64] = {"C64", 64},
 };
 
 uint32_t nq_dtype_bits(uint32_t dtype)

@@ -57,7 +57,6 @@ static void build_class(nqi_rans_lookup *lookup, const nqi_rans_table *table, un
     const bool is_replaced = table->is_replaced && c == table->n_classes - 1u;
     lookup->frequency[c] = (uint8_t)(end - begin);
     lookup->symbol[c] = (uint8_t)symbol;
-    lookup->begin[c] = (uint8_t)begin;
     lookup->begin_high[c] = (uint8_t)(begin >> 4);
     lookup->begin_low[c] = begin & 15;
     lookup->end_low[c] = end & 15;
@@ -72,11 +71,30 @@ static void build_class(nqi_rans_lookup *lookup, const nqi_rans_table *table, un
     }
 }
 
+/* Rows and their steps: see rans_run.h. */
+static void build_rows(nqi_rans_lookup *lookup, const nqi_rans_table *table)
+{
+    uint8_t n_steps[16] = {0};
+    unsigned most = 0;
+    memset(lookup->row_step, 15, sizeof lookup->row_step);
+    for (unsigned row = 0; row < 16; row++)
+        lookup->row_class[row] = lookup->class_of[nqi_rans_slot_of_place(16 * row)];
+    for (unsigned c = 1; c < table->n_classes; c++) {
+        const unsigned row = table->begin[c] / 16, low = table->begin[c] % 16;
+        if (low == 0)
+            continue;
+        lookup->row_step[n_steps[row]++][row] = (uint8_t)(low - 1);
+        most = NQI_MAX(most, n_steps[row]);
+    }
+    lookup->n_row_steps = (uint8_t)(most + most % 2);
+}
+
 static void build_lookup(nqi_rans_lookup *lookup, const nqi_rans_table *table)
 {
     memset(lookup, 0, sizeof *lookup);
     for (unsigned c = 0; c < table->n_classes; c++)
         build_class(lookup, table, c);
+    build_rows(lookup, table);
     lookup->n_classes = table->n_classes;
     lookup->escape = (uint8_t)(table->is_replaced ? table->n_classes - 1u : NQI_RANS_NO_CLASS);
     lookup->low_bits = table->low_bits;
@@ -88,6 +106,8 @@ static void build_lookup(nqi_rans_lookup *lookup, const nqi_rans_table *table)
 static const nqi_rans_kernels *find_kernels(uint64_t cpu)
 {
     const nqi_rans_kernels *kernels = nqi_rans_kernels_avx512(cpu);
+    if (!kernels)
+        kernels = nqi_rans_kernels_avx2(cpu);
     return kernels ? kernels : &nqi_rans_kernels_ref;
 }
 

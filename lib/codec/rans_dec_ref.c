@@ -102,8 +102,8 @@ size_t nqi_rans_decode_small(nqi_rans_run *run, uint8_t *symbols, size_t first, 
 
 enum { JOIN_AT_ONCE = 512 }; /* low bits, unpacked: a multiple of eight, so whole bytes */
 
-static uint32_t join_u16_ref(uint16_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
-                             unsigned low_bits, uint32_t base)
+uint32_t nqi_rans_join_u16_ref(uint16_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
+                               unsigned low_bits, uint32_t base)
 {
     uint16_t bits[JOIN_AT_ONCE];
     uint32_t largest = 0;
@@ -121,8 +121,8 @@ static uint32_t join_u16_ref(uint16_t *out, const uint8_t *symbols, const uint8_
     return largest;
 }
 
-static uint32_t join_u8_ref(uint8_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
-                            unsigned low_bits)
+uint32_t nqi_rans_join_u8_ref(uint8_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
+                              unsigned low_bits)
 {
     uint8_t bits[JOIN_AT_ONCE];
     uint32_t largest = 0;
@@ -140,5 +140,7 @@ static uint32_t join_u8_ref(uint8_t *out, const uint8_t *symbols, const uint8_t 
     return largest;
 }
 
-const nqi_rans_kernels nqi_rans_kernels_ref = {
-    .decode = decode_ref, .min_lanes_log2 = 0, .join_u16 = join_u16_ref, .join_u8 = join_u8_ref};
+const nqi_rans_kernels nqi_rans_kernels_ref = {.decode = decode_ref,
+                                               .min_lanes_log2 = 0,
+                                               .join_u16 = nqi_rans_join_u16_ref,
+                                               .join_u8 = nqi_rans_join_u8_ref};

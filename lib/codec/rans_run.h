@@ -12,15 +12,21 @@
 #include "codec/rans_fmt.h"
 #include "codec/rans_table_dec.h"
 
+/* Classes that can begin within a row of sixteen places, behind its first; made even. */
+#define NQI_RANS_ROW_STEPS 16u
+
 /* A table, unfolded. */
 typedef struct nqi_rans_lookup {
     alignas(64) uint8_t class_of[NQI_RANS_SLOTS];
     alignas(64) uint8_t rank_of[NQI_RANS_SLOTS];
     alignas(64) uint8_t frequency[64]; /* by class; 0 from n_classes on */
     alignas(64) uint8_t symbol[64];    /* by class */
-    /* For kernels that compare and compute instead, by class: where its places begin, and what a
-     * slot's rank is made of, see nqi_rans_slot_rank. */
-    alignas(32) uint8_t begin[NQI_RANS_MAX_CLASSES];
+    /* For kernels that compare and compute instead. Sixteen places make a row; a row's class is
+     * that of its first place, and one more for each of row_step[k] that is less than a place's
+     * lower four bits. */
+    alignas(16) uint8_t row_class[16];
+    alignas(16) uint8_t row_step[NQI_RANS_ROW_STEPS][16]; /* 15 where there is no further step */
+    /* By class, what a slot's rank is made of, see nqi_rans_slot_rank. */
     alignas(32) uint8_t begin_high[NQI_RANS_MAX_CLASSES]; /* begin / 16 */
     alignas(32) uint8_t begin_low[NQI_RANS_MAX_CLASSES];  /* begin mod 16 */
     alignas(32) uint8_t end_low[NQI_RANS_MAX_CLASSES];
@@ -29,7 +35,8 @@ typedef struct nqi_rans_lookup {
      * escape. */
     alignas(64) uint32_t entry[NQI_RANS_SLOTS];
     uint8_t n_classes;
-    uint8_t escape; /* its class if kernels are to replace it, NQI_RANS_NO_CLASS otherwise */
+    uint8_t n_row_steps; /* of the row with most; even */
+    uint8_t escape;      /* its class if kernels are to replace it, NQI_RANS_NO_CLASS otherwise */
     uint8_t low_bits;
     bool is_constant; /* one class: its symbol[0] takes part in no state */
 } nqi_rans_lookup;
@@ -90,8 +97,14 @@ typedef struct nqi_rans_kernels {
 
 /* What the CPU, as described by its NQ_CPU_* features, has; NULL: nothing that plain C has not. */
 const nqi_rans_kernels *nqi_rans_kernels_avx512(uint64_t cpu);
+const nqi_rans_kernels *nqi_rans_kernels_avx2(uint64_t cpu);
+const nqi_rans_kernels *nqi_rans_kernels_neon(uint64_t cpu);
 
 extern const nqi_rans_kernels nqi_rans_kernels_ref;
+uint32_t nqi_rans_join_u16_ref(uint16_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
+                               unsigned low_bits, uint32_t base);
+uint32_t nqi_rans_join_u8_ref(uint8_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
+                              unsigned low_bits);
 
 /* The reference without lookups. */
 size_t nqi_rans_decode_small(nqi_rans_run *run, uint8_t *symbols, size_t first, size_t n);

@@ -177,7 +177,8 @@ static nq_status map_far_cells(nqi_cell_map *map, double *smallest_step, const n
 {
     run_list list;
     bool works = false;
-    job->progress->total += count_elements(job); /* a pass more */
+    if (job->progress)
+        job->progress->total += count_elements(job); /* a pass more */
     NQI_TRY(find_runs(&list, job, job->progress));
     if (job->step >= list.least) {
         const uint64_t n = nqi_uniform_used_cells(NULL, 0, list.runs, list.n, job->step);

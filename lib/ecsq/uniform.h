@@ -14,7 +14,7 @@
 
 typedef struct nqi_uniform_job {
     const nqi_env *env;
-    nqi_progress_state *progress; /* its total covers nqi_uniform_passes times the elements; it
+    nqi_progress_state *progress; /* NULL: not told; its total covers nqi_uniform_passes times the elements; it
                                      grows where the weights are so far apart that it takes more */
     const nqi_weights *parts;     /* finite weights; at least one in all */
     size_t n_parts;

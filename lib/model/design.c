@@ -5,7 +5,8 @@
 #include "model/model.h"
 
 #include "base/diag.h"
-#include "base/half.h"
+#include "model/measure.h"
+#include "model/search.h"
 
 /* ---- Counts -------------------------------------------------------------------------------- */
 
@@ -33,12 +34,25 @@ static nq_status keep_counts(void *user, size_t part, uint32_t first, const uint
     return NQ_OK;
 }
 
+/* The same for counts of levels. */
+static nq_status keep_measured(void *user, size_t part, const uint64_t *counts,
+                               const nqi_distortion *distortion)
+{
+    const counting *c = user;
+    nqi_model_tensor *t = &c->m->tensors[c->g->tensors[part]];
+    t->distortion = *distortion;
+    nqi_free(&c->m->env.allocator, t->counts, t->n_counts, sizeof *t->counts);
+    t->counts = NULL;
+    t->n_counts = 0;
+    return keep_counts(user, part, 0, counts, c->g->quantizer.n_levels);
+}
+
 static void number_counts(nqi_model *m, const nqi_model_group *g)
 {
     for (uint32_t i = 0; i < g->n; i++) {
         nqi_model_tensor *t = &m->tensors[g->tensors[i]];
         for (uint32_t k = 0; k < t->n_counts; k++)
-            t->counts[k].level = g->quantizer.level_of_slot[t->counts[k].level];
+            t->counts[k].level = nqi_quantizer_level(&g->quantizer, t->counts[k].level);
     }
 }
 
@@ -56,50 +70,52 @@ void nqi_model_clear_counts(uint64_t *counts, const nqi_model_tensor *t)
 
 /* ---- Levels -------------------------------------------------------------------------------- */
 
-static double decoded_value(float level, uint32_t dtype)
+nqi_design_job nqi_group_job(const nqi_model *m, const nqi_model_group *g,
+                             nqi_design_source *source)
 {
-    if (dtype == NQ_F16)
-        return (double)nqi_f16_to_f32(nqi_f32_to_f16(level));
-    if (dtype == NQ_BF16)
-        return (double)nqi_bf16_to_f32(nqi_f32_to_bf16(level));
-    return (double)level;
+    return (nqi_design_job){.source = source,
+                            .method = g->options.method,
+                            .level_rule = g->options.level_rule,
+                            .goal = g->goal,
+                            .max_levels = m->limits.max_levels};
 }
 
-/* What decoding will give, for each type of weights in the group. */
-static nq_status decode_levels(nqi_model *m, nqi_model_group *g)
+nq_status nqi_group_measure(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress)
 {
-    const uint32_t n = g->quantizer.n_levels;
-    for (uint32_t dtype = 0; dtype < NQI_N_WEIGHT_TYPES; dtype++) {
-        void *memory;
-        if (g->extents[dtype].low > g->extents[dtype].high)
-            continue;
-        NQI_TRY(nqi_alloc(&memory, &m->env.allocator, n, sizeof(double)));
-        g->decoded[dtype] = memory;
-        for (uint32_t i = 0; i < n; i++)
-            g->decoded[dtype][i] = decoded_value(g->quantizer.levels[i], dtype);
+    counting c = {.m = m, .g = g};
+    const nqi_measure_job job = {.env = &m->env,
+                                 .progress = progress,
+                                 .quantizer = &g->quantizer,
+                                 .decoded = (const double *const *)g->decoded,
+                                 .parts = g->parts,
+                                 .n_parts = g->n,
+                                 .measured = keep_measured,
+                                 .user = &c};
+    if (progress)
+        progress->total += g->n_elements;
+    return nqi_measure(&job);
+}
+
+void nqi_group_forget_design(nqi_model *m, nqi_model_group *g)
+{
+    const nqi_allocator *a = &m->env.allocator;
+    for (uint32_t i = 0; i < g->n; i++) {
+        nqi_model_tensor *t = &m->tensors[g->tensors[i]];
+        nqi_free(a, t->counts, t->n_counts, sizeof *t->counts);
+        nqi_encoder_destroy(t->own);
+        t->counts = NULL;
+        t->own = NULL;
+        t->n_counts = 0;
+        t->codec = NQ_CODEC_STORED;
     }
-    return NQ_OK;
-}
-
-static nqi_uniform_job make_job(const nqi_model *m, const nqi_model_group *g,
-                                nqi_progress_state *progress, counting *c)
-{
-    const bool has_step = g->options.target == NQ_TARGET_STEP;
-    nqi_uniform_job job = {.env = &m->env,
-                           .progress = progress,
-                           .parts = g->parts,
-                           .n_parts = g->n,
-                           .step = has_step ? g->options.target_value : 0,
-                           .max_levels = m->limits.max_levels,
-                           .level_rule = g->options.level_rule,
-                           .has_importance = g->has_importance && !g->ignores_importance,
-                           .counts = keep_counts,
-                           .user = c};
-    for (uint32_t i = 0; i < NQI_N_WEIGHT_TYPES; i++)
-        job.extents[i] = g->extents[i];
-    if (!has_step && g->options.target_value < (double)job.max_levels)
-        job.max_levels = (uint32_t)g->options.target_value;
-    return job;
+    nqi_encoder_destroy(g->fixed);
+    nqi_encoder_destroy(g->shared);
+    g->fixed = g->shared = NULL;
+    if (!g->is_designed)
+        return;
+    nqi_quantizer_free_decoded(g->decoded, &g->quantizer, &g->source);
+    nqi_quantizer_free(&g->quantizer);
+    g->is_designed = false;
 }
 
 static nq_status report(nq_diag *diag, nq_status status, const nqi_model_group *g,
@@ -116,34 +132,46 @@ static nq_status report(nq_diag *diag, nq_status status, const nqi_model_group *
     return status;
 }
 
+static nq_status design(nqi_model *m, nqi_model_group *g, double *smallest_step,
+                        nqi_progress_state *progress)
+{
+    counting c = {.m = m, .g = g};
+    nqi_design_job job = nqi_group_job(m, g, &g->source);
+    job.progress = progress;
+    job.counts = keep_counts;
+    job.user = &c;
+    NQI_TRY(nqi_quantizer_design(&g->quantizer, smallest_step, &job));
+    g->is_designed = true;
+    if (g->quantizer.has_counts)
+        number_counts(m, g);
+    NQI_TRY(nqi_quantizer_decode(g->decoded, &g->quantizer, &g->source));
+    return g->quantizer.has_counts ? NQ_OK : nqi_group_measure(m, g, progress);
+}
+
 nq_status nqi_group_design(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress,
                            nq_diag *diag)
 {
-    counting c = {.m = m, .g = g};
-    double smallest_step;
-    const nqi_uniform_job job = make_job(m, g, progress, &c);
-    nq_status status = nqi_uniform_design(&g->quantizer, &smallest_step, &job);
-    if (status != NQ_OK)
-        return report(diag, status, g, smallest_step);
-    g->is_designed = true;
-    number_counts(m, g);
-    status = decode_levels(m, g);
-    return status == NQ_OK ? NQ_OK : report(diag, status, g, 0);
+    double smallest_step = 0;
+    const nq_status status = design(m, g, &smallest_step, progress);
+    return status == NQ_OK ? NQ_OK : report(diag, status, g, smallest_step);
 }
 
 /* ---- The whole way ------------------------------------------------------------------------- */
 
-static double step_of(const nqi_model_group *g)
-{
-    return g->options.target == NQ_TARGET_STEP ? g->options.target_value : 0;
-}
-
+/* Every group needs a target, of a kind that its method can take. */
 static nq_status check_targets(const nqi_model *m, nq_diag *diag)
 {
-    for (uint64_t i = 0; i < m->n_groups; i++)
-        if (m->groups[i].options.target == NQ_TARGET_NONE)
-            return nqi_diag_at(diag, NQ_E_ARG, "no step and no number of levels was given",
-                               m->groups[i].tensors[0], NQ_NONE, NQ_NONE);
+    for (uint64_t i = 0; i < m->n_groups; i++) {
+        const nq_plan_tensor_options *o = &m->groups[i].options;
+        const char *what = NULL;
+        if (o->target == NQ_TARGET_NONE)
+            what = "no target was given";
+        else if (o->method == NQ_METHOD_KMEANS &&
+                 (o->target == NQ_TARGET_STEP || o->target == NQ_TARGET_LAMBDA))
+            what = "k-means takes a number of levels, not a step or a lambda";
+        if (what)
+            return nqi_diag_at(diag, NQ_E_ARG, what, m->groups[i].tensors[0], NQ_NONE, NQ_NONE);
+    }
     return NQ_OK;
 }
 
@@ -164,18 +192,32 @@ static nq_status scan_groups(nqi_model *m, nqi_progress_state *progress, nq_diag
     return first.status;
 }
 
+static nq_status design_groups(nqi_model *m, nqi_progress_state *progress, nq_diag *diag)
+{
+    for (uint64_t i = 0; i < m->n_groups; i++) {
+        progress->total += m->groups[i].n_elements *
+                           nqi_quantizer_passes(m->groups[i].options.method, &m->groups[i].goal);
+    }
+    for (uint64_t i = 0; i < m->n_groups; i++)
+        NQI_TRY(nqi_group_design(m, &m->groups[i], progress, diag));
+    return NQ_OK;
+}
+
 static nq_status solve_groups(nqi_model *m, nq_diag *diag)
 {
-    uint64_t n_scanned = 0, n_designed = 0;
-    for (uint64_t i = 0; i < m->n_groups; i++) {
-        n_scanned += m->groups[i].n_elements;
-        n_designed += m->groups[i].n_elements * nqi_uniform_passes(step_of(&m->groups[i]));
-    }
-    nqi_progress_state scanning = nqi_progress_start(&m->env, NQ_STAGE_SCAN, n_scanned);
-    nqi_progress_state designing = nqi_progress_start(&m->env, NQ_STAGE_DESIGN, n_designed);
-    NQI_TRY(scan_groups(m, &scanning, diag));
+    const uint32_t target = m->options.target;
+    uint64_t n = 0;
     for (uint64_t i = 0; i < m->n_groups; i++)
-        NQI_TRY(nqi_group_design(m, &m->groups[i], &designing, diag));
+        n += m->groups[i].n_elements;
+    nqi_progress_state scanning = nqi_progress_start(&m->env, NQ_STAGE_SCAN, n);
+    nqi_progress_state designing = nqi_progress_start(&m->env, NQ_STAGE_DESIGN, 0);
+    NQI_TRY(scan_groups(m, &scanning, diag));
+    if (nqi_target_is_outcome(target) && n > 0)
+        NQI_TRY(nqi_model_search(m, &designing, diag));
+    else
+        NQI_TRY(design_groups(m, &designing, diag));
+    if (nqi_target_is_outcome(target) && target != NQ_TARGET_SQNR_DB && n > 0)
+        return NQ_OK; /* the search has chosen codes */
     for (uint64_t i = 0; i < m->n_groups; i++)
         NQI_TRY(nqi_group_choose_codes(m, &m->groups[i], diag));
     return NQ_OK;

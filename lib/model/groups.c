@@ -64,6 +64,8 @@ static nq_status make_parts(nqi_model_group *g, nqi_model *m, nq_diag *diag)
     if (status != NQ_OK)
         return nqi_diag_set(diag, status, "out of memory for the design");
     g->parts = memory;
+    g->source = (nqi_design_source){.env = &m->env, .parts = g->parts, .n_parts = g->n};
+    g->goal = (nqi_goal){g->options.target, g->options.target_value};
     g->has_importance = m->tensors[g->tensors[0]].has_importance;
     for (uint32_t i = 0; i < g->n; i++) {
         nqi_model_tensor *t = &m->tensors[g->tensors[i]];
@@ -105,12 +107,7 @@ static void free_group(nqi_model_group *g, const nqi_allocator *a)
         nqi_free(a, g->averages[i], g->n_averages[i], sizeof(double));
     nqi_free(a, g->averages, g->n, sizeof *g->averages);
     nqi_free(a, g->n_averages, g->n, sizeof *g->n_averages);
-    for (uint32_t i = 0; i < NQI_N_WEIGHT_TYPES; i++)
-        nqi_free(a, g->decoded[i], g->is_designed ? g->quantizer.n_levels : 0, sizeof(double));
-    nqi_encoder_destroy(g->fixed);
-    nqi_encoder_destroy(g->shared);
-    if (g->is_designed)
-        nqi_uniform_free(&g->quantizer);
+    nqi_design_source_free(&g->source);
     nqi_free(a, g->parts, g->n, sizeof *g->parts);
     nqi_free(a, g->tensors, g->capacity, sizeof *g->tensors);
 }
@@ -118,19 +115,13 @@ static void free_group(nqi_model_group *g, const nqi_allocator *a)
 void nqi_groups_free(nqi_model *m)
 {
     const nqi_allocator *a = &m->env.allocator;
-    for (uint64_t i = 0; i < m->n_groups; i++)
+    for (uint64_t i = 0; i < m->n_groups; i++) {
+        nqi_group_forget_design(m, &m->groups[i]);
         free_group(&m->groups[i], a);
+    }
     nqi_free(a, m->groups, m->groups_capacity, sizeof(nqi_model_group));
     m->groups = NULL;
     m->n_groups = m->groups_capacity = 0;
-    for (uint64_t i = 0; i < m->n_tensors; i++) {
-        nqi_model_tensor *t = &m->tensors[i];
-        nqi_free(a, t->counts, t->n_counts, sizeof *t->counts);
-        nqi_encoder_destroy(t->own);
-        t->counts = NULL;
-        t->own = NULL;
-        t->n_counts = 0;
-        t->group = NQI_NO_GROUP;
-        t->codec = NQ_CODEC_STORED;
-    }
+    for (uint64_t i = 0; i < m->n_tensors; i++)
+        m->tensors[i].group = NQI_NO_GROUP;
 }

@@ -17,7 +17,7 @@
 #include "container/writer.h"
 #include "distortion/distortion.h"
 #include "distortion/pass.h"
-#include "ecsq/uniform.h"
+#include "model/quantizer.h"
 #include "nq/plan.h"
 #include "stats/weights.h"
 
@@ -64,10 +64,11 @@ typedef struct nqi_model_group {
     uint32_t capacity;
     uint64_t n_elements;
     bool has_importance;
-    bool ignores_importance; /* all of it is zero */
-    nqi_extent extents[NQI_N_WEIGHT_TYPES];
+    bool ignores_importance;  /* all of it is zero */
+    nqi_design_source source; /* parts, seen by the design */
+    nqi_goal goal;            /* what it is to be like */
     bool is_designed;
-    nqi_uniform quantizer;
+    nqi_quantizer quantizer;
     double *decoded[NQI_N_WEIGHT_TYPES]; /* levels as each type rounds them, where it occurs */
     nqi_encoder *fixed;
     nqi_encoder *shared; /* Huffman, for those without one of their own; may be NULL */
@@ -147,9 +148,20 @@ nq_status nqi_group_average(nqi_model *m, nqi_model_group *g, nq_diag *diag);
 nq_status nqi_group_scan(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress,
                          nq_diag *diag);
 
-/* Levels and counts. */
+/* What a design of the group's weights, or of a sample of them, for the group's goal is to be like;
+ * nobody is told counts. */
+nqi_design_job nqi_group_job(const nqi_model *m, const nqi_model_group *g,
+                             nqi_design_source *source);
+
+/* Levels for the group's goal, and counts. */
 nq_status nqi_group_design(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress,
                            nq_diag *diag);
+
+/* Frees levels, counts and codes, if there are any. */
+void nqi_group_forget_design(nqi_model *m, nqi_model_group *g);
+
+/* Distortion (importance 1) and counts of the group's tensors with the levels that there are. */
+nq_status nqi_group_measure(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress);
 
 /* Codes for the tensors of a group that has levels. */
 nq_status nqi_group_choose_codes(nqi_model *m, nqi_model_group *g, nq_diag *diag);
@@ -173,6 +185,12 @@ void nqi_model_clear_counts(uint64_t *counts, const nqi_model_tensor *t);
 
 /* Writes the file of a solved model; sink may be NULL. What the sink returned is handed on. */
 nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag);
+
+/* Bytes that the file takes at most, for a model with codes. */
+nq_status nqi_model_file_bytes(uint64_t *n_bytes, const nqi_model *m);
+
+/* Sets the distortion of a tensor that is stored: nothing is lost, but its elements count. */
+nq_status nqi_model_measure_kept(nqi_model *m, nqi_model_tensor *t);
 
 /* Size of the source: as the caller stated it, or the tensors' bytes. */
 uint64_t nqi_model_original_bytes(const nqi_model *m);

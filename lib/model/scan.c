@@ -110,7 +110,7 @@ static nq_status fold_chunk(void *arg, const nqi_chunk *chunk)
     const chunk_scan *s = chunk->slot;
     if (s->bad_weight != NQ_NONE || s->bad_importance != NQ_NONE)
         return refuse(all, chunk, s);
-    nqi_extent_join(&all->g->extents[all->g->parts[chunk->part].w.dtype], &s->extent);
+    nqi_extent_join(&all->g->source.extents[all->g->parts[chunk->part].w.dtype], &s->extent);
     all->importance += s->importance;
     all->huge += s->huge;
     all->largest = NQI_MAX(all->largest, s->largest);
@@ -147,6 +147,7 @@ static void set_shaping(nqi_model_group *g, const scan *all, const nq_plan_optio
     for (uint32_t i = 0; i < g->n; i++)
         g->parts[i].shaping = shaping;
     g->ignores_importance = g->has_importance && all->largest == 0;
+    g->source.has_importance = g->has_importance && !g->ignores_importance;
 }
 
 nq_status nqi_group_scan(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress,
@@ -155,7 +156,7 @@ nq_status nqi_group_scan(nqi_model *m, nqi_model_group *g, nqi_progress_state *p
     scan all = {.g = g, .diag = diag};
     void *slots;
     for (uint32_t i = 0; i < NQI_N_WEIGHT_TYPES; i++)
-        g->extents[i] = nqi_extent_none();
+        g->source.extents[i] = nqi_extent_none();
     nqi_pass pass = {.env = &m->env,
                      .progress = progress,
                      .list = nqi_weights_list(g->parts, g->n),

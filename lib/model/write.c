@@ -22,7 +22,7 @@ typedef struct numbers {
 
 static nq_status add_codebook(uint32_t *id, nqi_writer *w, const nqi_model_group *g)
 {
-    const nqi_uniform *q = &g->quantizer;
+    const nqi_quantizer *q = &g->quantizer;
     uint64_t grid_bytes, f32_bytes;
     nqi_codebook_desc desc = {.storage = NQ_LEVELS_F32,
                               .method = g->options.method,
@@ -134,6 +134,41 @@ static nq_status describe(const nqi_model *m, nqi_writer *w)
     return status;
 }
 
+/* Payload bytes of a tensor at most. */
+static nq_status bound_payload(uint64_t *sum, const nqi_model *m, uint64_t tensor, uint64_t *counts)
+{
+    const nqi_model_tensor *t = &m->tensors[tensor];
+    uint64_t n_bytes =
+        t->n / 8 * nq_dtype_bits(t->desc.dtype) + t->n % 8 * nq_dtype_bits(t->desc.dtype) / 8;
+    if (t->group != NQI_NO_GROUP)
+        NQI_TRY(bound_blocks(&n_bytes, m, t, counts));
+    *sum += n_bytes;
+    return NQ_OK;
+}
+
+static nq_status bound_payloads(uint64_t *sum, const nqi_model *m)
+{
+    void *counts;
+    nq_status status = NQ_OK;
+    NQI_TRY(nqi_alloc_zero(&counts, &m->env.allocator, NQ_MAX_LEVELS, sizeof(uint64_t)));
+    for (uint64_t i = 0; i < m->n_tensors && status == NQ_OK; i++)
+        status = bound_payload(sum, m, i, counts);
+    nqi_free(&m->env.allocator, counts, NQ_MAX_LEVELS, sizeof(uint64_t));
+    return status;
+}
+
+nq_status nqi_model_file_bytes(uint64_t *n_bytes, const nqi_model *m)
+{
+    nqi_writer *w;
+    NQI_TRY(nqi_writer_create(&w, &m->env.allocator, NULL, nqi_model_original_bytes(m)));
+    nq_status status = describe(m, w);
+    if (status == NQ_OK)
+        status = nqi_writer_begin(w);
+    *n_bytes = nqi_writer_fixed_bytes(w);
+    nqi_writer_destroy(w);
+    return status == NQ_OK ? bound_payloads(n_bytes, m) : status;
+}
+
 /* ---- Blocks -------------------------------------------------------------------------------- */
 
 /* A block on its way, and memory for it. */
@@ -174,7 +209,7 @@ static void quantize(block *b, const nqi_model_group *g)
         const size_t n = NQI_MIN(b->n - done, NQI_SLICE_ELEMS);
         uint16_t *indices = b->indices + done;
         nqi_view_f32(w, &t->view, b->first + done, n);
-        nqi_uniform_assign(indices, &g->quantizer, w, n);
+        nqi_quantizer_assign(&g->quantizer, indices, w, n);
         for (size_t i = 0; i < n; i++) {
             wide[i] = (double)w[i];
             v[i] = decoded[indices[i]];
@@ -272,9 +307,10 @@ static uint64_t count_elements(const void *parts, size_t part)
 }
 
 /* Floating tensors that are kept count as elements without distortion. */
-static nq_status measure_stored(nqi_model *m, nqi_model_tensor *t)
+nq_status nqi_model_measure_kept(nqi_model *m, nqi_model_tensor *t)
 {
     void *slots;
+    t->distortion = (nqi_distortion){.n = 0};
     if (!nqi_view_can_quantize(t->desc.dtype) || t->n == 0)
         return NQ_OK;
     nqi_pass pass = {.env = &m->env,
@@ -295,7 +331,7 @@ static nq_status write_stored(batch *all, uint64_t number, nq_diag *diag)
 {
     nqi_model_tensor *t = &all->m->tensors[number];
     NQI_TRY(flush(all, diag));
-    nq_status status = measure_stored(all->m, t);
+    nq_status status = nqi_model_measure_kept(all->m, t);
     if (status == NQ_OK && t->n > 0)
         status = nqi_writer_stored(all->w, t->desc.data);
     if (status == NQ_OK)

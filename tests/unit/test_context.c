@@ -222,14 +222,14 @@ static void test_version(void **state)
 static void test_status_names(void **state)
 {
     (void)state;
-    for (nq_status s = NQ_OK; s >= NQ_E_IO; s--) {
+    for (nq_status s = NQ_OK; s >= NQ_E_TARGET; s--) {
         assert_int_equal(strncmp(nq_status_name(s), s ? "NQ_E_" : "NQ_OK", 5), 0);
         assert_true(strlen(nq_status_text(s)) > 3);
         for (nq_status other = NQ_OK; other > s; other--)
             assert_string_not_equal(nq_status_name(s), nq_status_name(other));
     }
     assert_string_equal(nq_status_name(NQ_E_CORRUPT), "NQ_E_CORRUPT");
-    const nq_status unknown[] = {1, NQ_E_IO - 1, INT32_MIN, INT32_MAX};
+    const nq_status unknown[] = {1, NQ_E_TARGET - 1, INT32_MIN, INT32_MAX};
     for (size_t i = 0; i < NQI_COUNT(unknown); i++) {
         assert_string_equal(nq_status_name(unknown[i]), "unknown status");
         assert_string_equal(nq_status_text(unknown[i]), "unknown status");

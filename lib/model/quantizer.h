@@ -1,0 +1,87 @@
+/*
+ * What every design ends in: levels, and which level a weight gets. One type for the quantizers of
+ * all methods, so that counting, coding and writing know of none of them.
+ */
+#ifndef NQI_MODEL_QUANTIZER_H
+#define NQI_MODEL_QUANTIZER_H
+
+#include "cluster/kmeans.h"
+#include "ecsq/uniform.h"
+#include "nq/plan.h"
+
+/* How finely: one of NQ_TARGET_STEP, _LEVELS and _LAMBDA. */
+typedef struct nqi_goal {
+    uint32_t kind;
+    double value;
+} nqi_goal;
+
+/* Weights to make levels for, and what is kept from one design of them to the next. */
+typedef struct nqi_design_source {
+    const nqi_env *env;
+    const nqi_weights *parts; /* finite; at least one element in all */
+    size_t n_parts;
+    nqi_extent extents[NQI_N_WEIGHT_TYPES];
+    bool has_importance; /* of all parts, finite and not negative, not all zero */
+    nqi_summary summary; /* made when it is asked for first */
+    bool has_summary;
+} nqi_design_source;
+
+void nqi_design_source_free(nqi_design_source *source);
+
+/* The summary of the weights. What nqi_summary_add returns. */
+nq_status nqi_design_source_summarise(nqi_design_source *source);
+
+/* What a design is to be like. */
+typedef struct nqi_design_job {
+    nqi_design_source *source;
+    nqi_progress_state *progress; /* NULL: not told */
+    uint32_t method;              /* NQ_METHOD_* */
+    uint32_t level_rule;          /* NQ_LEVEL_* */
+    nqi_goal goal;
+    uint32_t max_levels;
+    nqi_kmeans_options kmeans;
+    nqi_counts_fn counts; /* told how often each part uses each slot, where the design counts */
+    void *user;
+} nqi_design_job;
+
+typedef struct nqi_quantizer {
+    uint32_t method;
+    uint32_t n_levels;
+    const float *levels;  /* n_levels, finite, not falling */
+    const int64_t *cells; /* of levels that are multiples of the step: is_grid */
+    double step;          /* 0: there is none */
+    bool is_grid;
+    bool has_counts; /* the design told job.counts */
+    uint32_t n_slots;
+    nqi_uniform uniform;   /* NQ_METHOD_UNIFORM */
+    nqi_codebook codebook; /* NQ_METHOD_KMEANS: the nearest level */
+} nqi_quantizer;
+
+/* How often such a design reads each element. */
+uint32_t nqi_quantizer_passes(uint32_t method, const nqi_goal *goal);
+
+/*
+ * Makes the quantizer. NQ_OK; NQ_E_LIMIT with *smallest_step > 0, the smallest step that works, for
+ * more than max_levels levels; NQ_E_LIMIT with 0 for a limit on memory; NQ_E_NOMEM; NQ_E_CANCELLED;
+ * what counts returned. There is nothing to free after a failure.
+ */
+nq_status nqi_quantizer_design(nqi_quantizer *q, double *smallest_step, const nqi_design_job *job);
+void nqi_quantizer_free(nqi_quantizer *q);
+
+/* The level of a slot that counts was told of. */
+uint32_t nqi_quantizer_level(const nqi_quantizer *q, uint32_t slot);
+
+/*
+ * What levels decode to, for each type of which there are weights: arrays of n_levels, NULL for
+ * other types. To be freed in any case. NQ_E_NOMEM.
+ */
+nq_status nqi_quantizer_decode(double *decoded[NQI_N_WEIGHT_TYPES], const nqi_quantizer *q,
+                               const nqi_design_source *source);
+void nqi_quantizer_free_decoded(double *decoded[NQI_N_WEIGHT_TYPES], const nqi_quantizer *q,
+                                const nqi_design_source *source);
+
+/* Levels' numbers for n of the weights that it was designed for. */
+void nqi_quantizer_assign(const nqi_quantizer *q, uint16_t *indices, const float *weights,
+                          size_t n);
+
+#endif

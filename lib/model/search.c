@@ -1,0 +1,237 @@
+/*
+ * Meeting a target. All quantizers depend on one number, the coarseness: log2 of a step, or of what
+ * corresponds to it. Size and SQNR fall as it rises, but for small irregularities, so the place
+ * where the target is met is enclosed and narrowed down:
+ *
+ * 1. on a sample, where a trial takes milliseconds, and sizes are estimated from entropies;
+ * 2. with all weights and real codes: what the sample was wrong by is taken into account, and few
+ *    trials are needed.
+ *
+ * The target is met from the safe side: never a larger file, never a lower SQNR. Everything here is
+ * a function of the weights and the options alone.
+ */
+#include "model/search.h"
+
+#include <float.h>
+
+#include "base/diag.h"
+#include "base/log2.h"
+
+/* Trials on the sample for one search, and with all weights in all. */
+#define MAX_SAMPLE_TRIALS 40u
+#define MAX_ROUNDS        5u
+#define MAX_WHOLE_TRIALS  14u
+
+/* How close is close enough: of log2 of bytes, and of dB. The target is missed by half as much on
+ * purpose, so that it is met when the estimate is a little off. */
+#define SIZE_MARGIN 0x1p-9
+#define SQNR_MARGIN 0.04
+
+typedef struct search {
+    nqi_model *m;
+    nqi_sample *sample;
+    nqi_aim aim;
+    double finest;
+    double coarsest;
+    nqi_progress_state *progress;
+    nq_diag *diag;
+    nqi_trial fine;   /* the coarsest whole trial with a larger value than aimed at */
+    nqi_trial coarse; /* the finest one with a smaller value */
+    nqi_trial best;   /* the nearest one that keeps the promise */
+    nqi_trial last;   /* what is designed now */
+    uint32_t n_whole;
+} search;
+
+static double margin(const search *s)
+{
+    return s->aim.is_size ? SIZE_MARGIN : SQNR_MARGIN;
+}
+
+static double distance(const search *s, const nqi_trial *t)
+{
+    return t->value < s->aim.value ? s->aim.value - t->value : t->value - s->aim.value;
+}
+
+/* ---- On the sample ------------------------------------------------------------------------- */
+
+/* Two trials around a value: fine->value >= value > coarse->value, where that can be. */
+typedef struct bracket {
+    nqi_trial fine;
+    nqi_trial coarse;
+    uint32_t n_trials;
+} bracket;
+
+/* Puts a trial on its side. */
+static void narrow(bracket *b, const nqi_trial *t, double value)
+{
+    if (!t->works || t->value >= value)
+        b->fine = *t;
+    else
+        b->coarse = *t;
+}
+
+static nq_status try_sample(bracket *b, const search *s, double coarseness, double value)
+{
+    nqi_trial t;
+    NQI_TRY(nqi_sample_try(&t, s->sample, coarseness));
+    b->n_trials++;
+    narrow(b, &t, value);
+    return NQ_OK;
+}
+
+/* Looks ever farther away from a first guess until the value is enclosed. */
+static nq_status enclose(bracket *b, const search *s, double guess, double width, double value)
+{
+    NQI_TRY(try_sample(b, s, guess, value));
+    while (!b->fine.is_known && b->coarse.coarseness > s->finest) {
+        NQI_TRY(try_sample(b, s, NQI_MAX(b->coarse.coarseness - width, s->finest), value));
+        width *= 2;
+    }
+    while (!b->coarse.is_known && b->fine.coarseness < s->coarsest) {
+        NQI_TRY(try_sample(b, s, NQI_MIN(b->fine.coarseness + width, s->coarsest), value));
+        width *= 2;
+    }
+    return NQ_OK;
+}
+
+/* Where a straight line through both ends meets the value, kept off the ends; the middle where
+ * there is no line, and every third time. */
+static double between(const nqi_trial *fine, const nqi_trial *coarse, double value, bool halve)
+{
+    const double width = coarse->coarseness - fine->coarseness;
+    double part = 0.5;
+    if (!halve && fine->works && fine->value < DBL_MAX && fine->value > coarse->value)
+        part = (fine->value - value) / (fine->value - coarse->value);
+    part = NQI_MIN(NQI_MAX(part, 0.02), 0.98);
+    return fine->coarseness + part * width;
+}
+
+/* The coarseness at which the sample comes to a value. */
+static nq_status solve_sample(double *coarseness, const search *s, double guess, double width,
+                              double value)
+{
+    bracket b = {.n_trials = 0};
+    NQI_TRY(enclose(&b, s, guess, width, value));
+    while (b.fine.is_known && b.coarse.is_known && b.n_trials < MAX_SAMPLE_TRIALS) {
+        const bool is_narrow = b.coarse.coarseness - b.fine.coarseness < 0x1p-12;
+        if (is_narrow || (b.fine.works && b.fine.value - value < margin(s) / 8) ||
+            value - b.coarse.value < margin(s) / 8)
+            break;
+        NQI_TRY(try_sample(&b, s, between(&b.fine, &b.coarse, value, b.n_trials % 3 == 0), value));
+    }
+    const nqi_trial *nearest = !b.fine.is_known || !b.fine.works ? &b.coarse : &b.fine;
+    if (b.fine.is_known && b.fine.works && b.coarse.is_known &&
+        value - b.coarse.value < b.fine.value - value)
+        nearest = &b.coarse;
+    *coarseness = nearest->is_known ? nearest->coarseness : guess;
+    return NQ_OK;
+}
+
+/* ---- With all weights ---------------------------------------------------------------------- */
+
+static bool keeps_promise(const search *s, const nqi_trial *t)
+{
+    return t->works && (s->aim.is_size ? t->value <= s->aim.value : t->value >= s->aim.value);
+}
+
+static nq_status try_whole(search *s, double coarseness)
+{
+    nqi_trial t;
+    NQI_TRY(nqi_sample_try_whole(&t, s->sample, coarseness, s->progress, s->diag));
+    s->n_whole++;
+    s->last = t;
+    const bool is_kept = keeps_promise(s, &t);
+    const bool is_fine = !t.works || is_kept != s->aim.is_size;
+    if (is_fine && (!s->fine.is_known || t.coarseness > s->fine.coarseness))
+        s->fine = t;
+    if (!is_fine && (!s->coarse.is_known || t.coarseness < s->coarse.coarseness))
+        s->coarse = t;
+    if (is_kept && (!s->best.is_known || distance(s, &t) <= distance(s, &s->best)))
+        s->best = t;
+    return NQ_OK;
+}
+
+/* Whether there is a trial that keeps the promise and is close enough. */
+static bool is_met(const search *s)
+{
+    return s->best.is_known && distance(s, &s->best) <= 2 * margin(s);
+}
+
+/* Rounds of estimating what the sample is wrong by. */
+static nq_status correct(search *s)
+{
+    const double towards = s->aim.is_size ? -margin(s) : margin(s);
+    double offset = 0, guess = s->coarsest - 6, width = 2;
+    for (uint32_t round = 0; round < MAX_ROUNDS && !is_met(s); round++) {
+        nqi_trial estimate;
+        double coarseness;
+        NQI_TRY(solve_sample(&coarseness, s, guess, width, s->aim.value + towards - offset));
+        if (round > 0 && coarseness == s->last.coarseness)
+            break;
+        NQI_TRY(try_whole(s, coarseness));
+        if (!s->last.works)
+            break;
+        NQI_TRY(nqi_sample_try(&estimate, s->sample, coarseness));
+        if (!estimate.works)
+            break;
+        offset = s->last.value - estimate.value;
+        guess = coarseness;
+        width = 0x1p-6;
+    }
+    return NQ_OK;
+}
+
+/* Finds a trial on each side, then halves the distance. */
+static nq_status bisect(search *s)
+{
+    double width = 0.25;
+    while (!s->fine.is_known && s->coarse.coarseness > s->finest && s->n_whole < MAX_WHOLE_TRIALS) {
+        NQI_TRY(try_whole(s, NQI_MAX(s->coarse.coarseness - width, s->finest)));
+        width *= 4;
+    }
+    while (!s->coarse.is_known && s->fine.coarseness < s->coarsest &&
+           s->n_whole < 2 * MAX_WHOLE_TRIALS) {
+        NQI_TRY(try_whole(s, NQI_MIN(s->fine.coarseness + width, s->coarsest)));
+        width *= 4;
+    }
+    while (!is_met(s) && s->fine.is_known && s->coarse.is_known &&
+           s->coarse.coarseness - s->fine.coarseness > 0x1p-12 && s->n_whole < MAX_WHOLE_TRIALS)
+        NQI_TRY(try_whole(s, between(&s->fine, &s->coarse, s->aim.value, s->n_whole % 2 == 0)));
+    return NQ_OK;
+}
+
+/* Nothing keeps the promise: tells the nearest that can be had. */
+static nq_status refuse(const search *s)
+{
+    const nqi_trial *other = s->aim.is_size ? &s->fine : &s->coarse;
+    nqi_diag_at(s->diag, NQ_E_TARGET, "the target cannot be met", NQ_NONE, NQ_NONE, NQ_NONE);
+    s->diag->value = nqi_model_target_value(s->m, other->value);
+    return NQ_E_TARGET;
+}
+
+static nq_status settle(search *s)
+{
+    if (!s->best.is_known)
+        return refuse(s);
+    if (s->last.coarseness == s->best.coarseness)
+        return NQ_OK;
+    return try_whole(s, s->best.coarseness);
+}
+
+nq_status nqi_model_search(nqi_model *m, nqi_progress_state *progress, nq_diag *diag)
+{
+    search s = {.m = m, .aim = nqi_model_aim(m), .progress = progress, .diag = diag};
+    nq_status status = nqi_sample_create(&s.sample, m, &s.aim);
+    if (status == NQ_OK) {
+        nqi_sample_range(&s.finest, &s.coarsest, s.sample);
+        status = correct(&s);
+    }
+    if (status == NQ_OK && !is_met(&s))
+        status = bisect(&s);
+    if (status == NQ_OK)
+        status = settle(&s);
+    nqi_sample_destroy(s.sample);
+    if (status == NQ_E_NOMEM || status == NQ_E_LIMIT)
+        nqi_diag_set(diag, status, "out of memory for the search");
+    return status;
+}
