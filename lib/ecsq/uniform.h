@@ -14,9 +14,10 @@
 
 typedef struct nqi_uniform_job {
     const nqi_env *env;
-    nqi_progress_state *progress; /* NULL: not told; its total covers nqi_uniform_passes times the elements; it
-                                     grows where the weights are so far apart that it takes more */
-    const nqi_weights *parts;     /* finite weights; at least one in all */
+    /* NULL: not told. Its total covers nqi_uniform_passes times the elements; it grows where the
+     * weights are so far apart that it takes more. */
+    nqi_progress_state *progress;
+    const nqi_weights *parts; /* finite weights; at least one in all */
     size_t n_parts;
     nqi_extent extents[NQI_N_WEIGHT_TYPES];
     double step;         /* finite, > 0; or 0: the smallest that leaves at most max_levels levels */
