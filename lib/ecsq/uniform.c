@@ -4,6 +4,8 @@
  */
 #include "ecsq/uniform.h"
 
+#include <float.h>
+
 #include "base/bytes.h"
 #include "ecsq/occupancy.h"
 #include "ecsq/uniform_step.h"
@@ -152,6 +154,10 @@ static nq_status refuse_step(double *smallest_step, const nqi_uniform_job *job)
     nqi_progress_state progress =
         nqi_progress_start(job->env, NQ_STAGE_DESIGN, count_elements(job));
     run_list list;
+    if (job->is_trial) {
+        *smallest_step = DBL_MAX;
+        return NQ_E_LIMIT;
+    }
     NQI_TRY(find_runs(&list, job, &progress));
     const nq_status status = find_step(smallest_step, &list, job);
     free_runs(&list, job);
@@ -184,9 +190,11 @@ static nq_status map_far_cells(nqi_cell_map *map, double *smallest_step, const n
         const uint64_t n = nqi_uniform_used_cells(NULL, 0, list.runs, list.n, job->step);
         works = n <= job->max_levels;
     }
-    nq_status status;
+    nq_status status = NQ_E_LIMIT;
     if (works)
         status = map_used_cells(map, &list, job->step, job);
+    else if (job->is_trial)
+        *smallest_step = DBL_MAX;
     else if ((status = find_step(smallest_step, &list, job)) == NQ_OK)
         status = NQ_E_LIMIT;
     free_runs(&list, job);

@@ -77,7 +77,8 @@ nqi_design_job nqi_group_job(const nqi_model *m, const nqi_model_group *g,
                             .method = g->options.method,
                             .level_rule = g->options.level_rule,
                             .goal = g->goal,
-                            .max_levels = m->limits.max_levels};
+                            .max_levels = m->limits.max_levels,
+                            .is_trial = nqi_target_is_outcome(g->options.target)};
 }
 
 nq_status nqi_group_measure(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress)
@@ -212,11 +213,11 @@ static nq_status solve_groups(nqi_model *m, nq_diag *diag)
     nqi_progress_state scanning = nqi_progress_start(&m->env, NQ_STAGE_SCAN, n);
     nqi_progress_state designing = nqi_progress_start(&m->env, NQ_STAGE_DESIGN, 0);
     NQI_TRY(scan_groups(m, &scanning, diag));
-    if (nqi_target_is_outcome(target) && n > 0)
+    if (nqi_target_is_outcome(target))
         NQI_TRY(nqi_model_search(m, &designing, diag));
     else
         NQI_TRY(design_groups(m, &designing, diag));
-    if (nqi_target_is_outcome(target) && target != NQ_TARGET_SQNR_DB && n > 0)
+    if (nqi_target_is_outcome(target) && target != NQ_TARGET_SQNR_DB)
         return NQ_OK; /* the search has chosen codes */
     for (uint64_t i = 0; i < m->n_groups; i++)
         NQI_TRY(nqi_group_choose_codes(m, &m->groups[i], diag));

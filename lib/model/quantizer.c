@@ -62,6 +62,7 @@ static nq_status design_uniform(nqi_quantizer *q, double *smallest_step, const n
                          .n_parts = source->n_parts,
                          .max_levels = job->max_levels,
                          .level_rule = job->level_rule,
+                         .is_trial = job->is_trial,
                          .has_importance = source->has_importance,
                          .counts = job->counts,
                          .user = job->user};

@@ -39,6 +39,7 @@ typedef struct nqi_design_job {
     uint32_t level_rule;          /* NQ_LEVEL_* */
     nqi_goal goal;
     uint32_t max_levels;
+    bool is_trial; /* too fine a step is refused without looking for one that works */
     nqi_kmeans_options kmeans;
     nqi_counts_fn counts; /* told how often each part uses each slot, where the design counts */
     void *user;

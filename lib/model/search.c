@@ -106,6 +106,23 @@ static double between(const nqi_trial *fine, const nqi_trial *coarse, double val
     return fine->coarseness + part * width;
 }
 
+static bool is_narrow(const search *s, const nqi_trial *fine, const nqi_trial *coarse)
+{
+    return coarse->coarseness - fine->coarseness < 0x1p-12 ||
+           nqi_sample_is_gap(s->sample, fine->coarseness, coarse->coarseness);
+}
+
+/* The end that is to be tried: the one that keeps the promise, unless the other is very near. */
+static const nqi_trial *nearest_end(const search *s, const bracket *b, double value)
+{
+    const bool has_fine = b->fine.is_known && b->fine.works;
+    if (!has_fine || !b->coarse.is_known)
+        return has_fine ? &b->fine : &b->coarse;
+    if (s->aim.is_size)
+        return b->fine.value - value < margin(s) / 8 ? &b->fine : &b->coarse;
+    return value - b->coarse.value < margin(s) / 8 ? &b->coarse : &b->fine;
+}
+
 /* The coarseness at which the sample comes to a value. */
 static nq_status solve_sample(double *coarseness, const search *s, double guess, double width,
                               double value)
@@ -113,17 +130,14 @@ static nq_status solve_sample(double *coarseness, const search *s, double guess,
     bracket b = {.n_trials = 0};
     NQI_TRY(enclose(&b, s, guess, width, value));
     while (b.fine.is_known && b.coarse.is_known && b.n_trials < MAX_SAMPLE_TRIALS) {
-        const bool is_narrow = b.coarse.coarseness - b.fine.coarseness < 0x1p-12;
-        if (is_narrow || (b.fine.works && b.fine.value - value < margin(s) / 8) ||
+        if (is_narrow(s, &b.fine, &b.coarse) ||
+            (b.fine.works && b.fine.value - value < margin(s) / 8) ||
             value - b.coarse.value < margin(s) / 8)
             break;
         NQI_TRY(try_sample(&b, s, between(&b.fine, &b.coarse, value, b.n_trials % 3 == 0), value));
     }
-    const nqi_trial *nearest = !b.fine.is_known || !b.fine.works ? &b.coarse : &b.fine;
-    if (b.fine.is_known && b.fine.works && b.coarse.is_known &&
-        value - b.coarse.value < b.fine.value - value)
-        nearest = &b.coarse;
-    *coarseness = nearest->is_known ? nearest->coarseness : guess;
+    const nqi_trial *end = nearest_end(s, &b, value);
+    *coarseness = end->is_known ? end->coarseness : guess;
     return NQ_OK;
 }
 
@@ -184,7 +198,7 @@ static nq_status correct(search *s)
 /* Finds a trial on each side, then halves the distance. */
 static nq_status bisect(search *s)
 {
-    double width = 0.25;
+    double width = 0x1p-5;
     while (!s->fine.is_known && s->coarse.coarseness > s->finest && s->n_whole < MAX_WHOLE_TRIALS) {
         NQI_TRY(try_whole(s, NQI_MAX(s->coarse.coarseness - width, s->finest)));
         width *= 4;
@@ -195,7 +209,7 @@ static nq_status bisect(search *s)
         width *= 4;
     }
     while (!is_met(s) && s->fine.is_known && s->coarse.is_known &&
-           s->coarse.coarseness - s->fine.coarseness > 0x1p-12 && s->n_whole < MAX_WHOLE_TRIALS)
+           !is_narrow(s, &s->fine, &s->coarse) && s->n_whole < MAX_WHOLE_TRIALS)
         NQI_TRY(try_whole(s, between(&s->fine, &s->coarse, s->aim.value, s->n_whole % 2 == 0)));
     return NQ_OK;
 }

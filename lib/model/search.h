@@ -51,6 +51,9 @@ void nqi_sample_destroy(nqi_sample *s);
 /* Coarseness is log2 of a step: it is sensible from `finest` to `coarsest`. */
 void nqi_sample_range(double *finest, double *coarsest, const nqi_sample *s);
 
+/* Whether no design lies between two coarsenesses, since levels are whole numbers. */
+bool nqi_sample_is_gap(nqi_sample *s, double fine, double coarse);
+
 nq_status nqi_sample_try(nqi_trial *trial, nqi_sample *s, double coarseness);
 
 /* The same with all weights and real codes, which stay designed and chosen. */

@@ -229,16 +229,27 @@ static double levels_at(const group_sample *g, double coarseness, uint32_t max_l
 }
 
 /* What a group's design is to be like at this coarseness; its own goal where it has one. */
-static void set_goal(nqi_sample *s, uint64_t group, double coarseness)
+static nqi_goal goal_at(const nqi_sample *s, uint64_t group, double coarseness)
 {
-    nqi_model_group *g = &s->m->groups[group];
+    const nqi_model_group *g = &s->m->groups[group];
     if (!nqi_target_is_outcome(g->options.target))
-        return;
+        return g->goal;
     if (g->options.method == NQ_METHOD_KMEANS)
-        g->goal = (nqi_goal){NQ_TARGET_LEVELS,
-                             levels_at(&s->groups[group], coarseness, s->m->limits.max_levels)};
-    else
-        g->goal = (nqi_goal){NQ_TARGET_STEP, nqi_exp2(coarseness)};
+        return (nqi_goal){NQ_TARGET_LEVELS,
+                          levels_at(&s->groups[group], coarseness, s->m->limits.max_levels)};
+    return (nqi_goal){NQ_TARGET_STEP, nqi_exp2(coarseness)};
+}
+
+bool nqi_sample_is_gap(nqi_sample *s, double fine, double coarse)
+{
+    double n_designs = 0;
+    for (uint64_t i = 0; i < s->m->n_groups; i++) {
+        const nqi_goal a = goal_at(s, i, fine), b = goal_at(s, i, coarse);
+        if (a.kind != NQ_TARGET_LEVELS && a.value != b.value)
+            return false;
+        n_designs += a.kind == NQ_TARGET_LEVELS ? a.value - b.value : 0;
+    }
+    return n_designs <= 1;
 }
 
 /* ---- On the sample ------------------------------------------------------------------------- */
@@ -269,9 +280,12 @@ static nq_status add_part(void *user, size_t part, const uint64_t *counts, const
     const nqi_model_group *g = &t->s->m->groups[t->group];
     const nqi_model_tensor *tensor = &t->s->m->tensors[g->tensors[part]];
     const double more = factor(t->s, t->group, part);
-    double bits = (double)d->n * (t->n_levels < 2 ? 0 : 64 - NQI_CLZ64(t->n_levels - 1));
+    const double n = (double)d->n;
+    double bits = n * (t->n_levels < 2 ? 0 : 64 - NQI_CLZ64(t->n_levels - 1));
     if (tensor->options.codec != NQ_CODEC_FIXED)
         bits = NQI_MIN(bits, entropy_bits(counts, t->n_levels));
+    if (tensor->options.codec == NQ_CODEC_HUFFMAN && t->n_levels > 1)
+        bits = NQI_MAX(bits, n);
     t->bytes += more * bits / 8;
     t->squared += more * d->squared;
     t->energy += more * d->energy;
@@ -317,7 +331,7 @@ nq_status nqi_sample_try(nqi_trial *trial, nqi_sample *s, double coarseness)
     tally t = {.s = s, .bytes = s->kept_bytes, .energy = s->kept_energy};
     *trial = (nqi_trial){.coarseness = coarseness, .is_known = true, .works = true};
     for (t.group = 0; t.group < s->m->n_groups; t.group++) {
-        set_goal(s, t.group, coarseness);
+        s->m->groups[t.group].goal = goal_at(s, t.group, coarseness);
         const nq_status status = try_group(&t, s);
         if (status == NQ_E_LIMIT && nqi_target_is_outcome(s->m->groups[t.group].options.target))
             return too_fine(trial);
@@ -351,7 +365,7 @@ nq_status nqi_sample_try_whole(nqi_trial *trial, nqi_sample *s, double coarsenes
     *trial = (nqi_trial){.coarseness = coarseness, .is_known = true, .works = true};
     for (uint64_t i = 0; i < m->n_groups; i++) {
         nqi_model_group *g = &m->groups[i];
-        set_goal(s, i, coarseness);
+        g->goal = goal_at(s, i, coarseness);
         nqi_group_forget_design(m, g);
         progress->total += g->n_elements * nqi_quantizer_passes(g->options.method, &g->goal);
         const nq_status status = nqi_group_design(m, g, progress, diag);

@@ -1,8 +1,8 @@
 """What every test of the program uses: running it, and telling what happened as TAP.
 
 A test is a function check_...(nq, folder) in a module of this folder: `nq` runs the program, `folder`
-is empty and its own. It raises Failed, by way of demand(), when something is not as CLI.md and the
-program's manual have it.
+is empty and its own. It raises Failed, by way of demand(), when something is not as the
+program's manual has it.
 """
 
 import json
