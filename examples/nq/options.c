@@ -29,7 +29,8 @@ typedef struct option {
 static const option options[] = {
     {"output", 'o', MAKES, "FILE", set_output, "where to write; - is standard output"},
     {"method", 0, CODED, "M", set_method,
-     "uniform (the default): cells of one width around zero; kmeans"},
+     "uniform (the default): cells of one width around zero; kmeans;\n"
+     "ecsq: levels that make error plus lambda times rate least"},
     {"step", 0, CODED, "S", set_step, "width of a cell, or"},
     {"levels", 0, CODED, "K", set_levels, "at most so many levels in a codebook, or"},
     {"lambda", 0, CODED, "L", set_lambda, "price of a bit in units of distortion, or"},
@@ -43,7 +44,9 @@ static const option options[] = {
     {"level", 0, CODED, "RULE", set_level,
      "what stands for a cell's weights: weighted (default: their mean by\n"
      "importance), mean, or grid (the cell's middle)"},
-    {"rdo", 0, CODED, NULL, NULL, NULL},
+    {"rdo", 0, CODED, NULL, set_rdo,
+     "weights go to the level that costs least, error plus lambda times\n"
+     "length of its code; lambda follows from the step unless given"},
     {"density", 0, CODED, "D", NULL, NULL},
     {"importance", 0, CODED | VERB_COMPARE, "FILE", set_importance,
      "importance of each weight (the diagonal of the loss's Hessian or a\n"
@@ -304,9 +307,13 @@ static int check_options(const reading *r)
 
 static int check_compress(const cli_options *o)
 {
-    if (o->plan.method == NQ_METHOD_KMEANS &&
-        (o->plan.target == NQ_TARGET_STEP || o->plan.target == NQ_TARGET_LAMBDA))
+    const bool is_goal = o->has_lambda && o->plan.target == NQ_TARGET_NONE;
+    if (o->plan.method == NQ_METHOD_KMEANS && (o->plan.target == NQ_TARGET_STEP || is_goal))
         return cli_error(CLI_USAGE, "--method kmeans takes --levels or --target");
+    if (o->plan.method != NQ_METHOD_UNIFORM && o->plan.level_rule == NQ_LEVEL_GRID)
+        return cli_error(CLI_USAGE, "--level grid: only with --method uniform");
+    if (o->has_lambda && !is_goal && !o->plan.rdo)
+        return cli_error(CLI_USAGE, "--lambda beside --step, --levels or --target needs --rdo");
     if (o->shapes_importance && !o->importance)
         return cli_error(CLI_USAGE, "--importance-power, -floor and -mean need --importance");
     return CLI_DONE;
@@ -335,6 +342,12 @@ int options_read(cli_options *o, int argc, char **argv)
         code = check_options(&r);
     if (code == CLI_DONE && !o->help && o->verb == VERB_COMPRESS)
         code = check_compress(o);
+    if (o->has_lambda && o->plan.target == NQ_TARGET_NONE) {
+        o->plan.target = NQ_TARGET_LAMBDA;
+        o->plan.target_value = o->lambda;
+    } else if (o->has_lambda) {
+        o->plan.rdo_lambda = o->lambda;
+    }
     if (o->plan.target == NQ_TARGET_NONE) {
         o->plan.target = NQ_TARGET_SQNR_DB;
         o->plan.target_value = DEFAULT_SQNR_DB;

@@ -43,6 +43,8 @@ typedef struct cli_options {
 
     nq_plan_options plan; /* quantizer and code; the target is set if its kind is */
     const char *importance;
+    double lambda; /* the target, or with another target that of rdo */
+    bool has_lambda;
     bool shapes_importance; /* one of --importance-... was given */
 
     texts keep;
@@ -79,6 +81,7 @@ int set_method(cli_options *o, const char *name, const char *value);
 int set_step(cli_options *o, const char *name, const char *value);
 int set_levels(cli_options *o, const char *name, const char *value);
 int set_lambda(cli_options *o, const char *name, const char *value);
+int set_rdo(cli_options *o, const char *name, const char *value);
 int set_target(cli_options *o, const char *name, const char *value);
 int set_scope(cli_options *o, const char *name, const char *value);
 int set_level(cli_options *o, const char *name, const char *value);

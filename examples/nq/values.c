@@ -17,7 +17,7 @@
 
 const choice choices_method[] = {{"uniform", NQ_METHOD_UNIFORM, false},
                                  {"kmeans", NQ_METHOD_KMEANS, false},
-                                 {"ecsq", NQ_METHOD_ECSQ, true},
+                                 {"ecsq", NQ_METHOD_ECSQ, false},
                                  {NULL, 0, false}};
 const choice choices_scope[] = {{"model", NQ_SCOPE_MODEL, false},
                                 {"tensor", NQ_SCOPE_TENSOR, false},
@@ -106,8 +106,7 @@ int set_method(cli_options *o, const char *name, const char *value)
 static int set_goal(cli_options *o, const char *name, uint32_t target, double value)
 {
     if (o->plan.target != NQ_TARGET_NONE && o->plan.target != target)
-        return cli_error(CLI_USAGE, "%s: only one of --step, --levels, --lambda and --target",
-                         name);
+        return cli_error(CLI_USAGE, "%s: only one of --step, --levels and --target", name);
     o->plan.target = target;
     o->plan.target_value = value;
     return CLI_DONE;
@@ -131,7 +130,17 @@ int set_lambda(cli_options *o, const char *name, const char *value)
 {
     double lambda = 0;
     const int code = read_number(&lambda, name, value, 0, false);
-    return code != CLI_DONE ? code : set_goal(o, name, NQ_TARGET_LAMBDA, lambda);
+    o->has_lambda = true;
+    o->lambda = lambda;
+    return code;
+}
+
+int set_rdo(cli_options *o, const char *name, const char *value)
+{
+    (void)name;
+    (void)value;
+    o->plan.rdo = 1;
+    return CLI_DONE;
 }
 
 /* What may follow the number of a target. */

@@ -64,6 +64,12 @@ enum {
     NQ_TARGET_SQNR_DB = 7
 };
 
+/* How fine each codebook is where there are several. */
+enum {
+    NQ_ALLOCATE_SAME = 0, /* the same step, or lambda relative to the mean importance, for all */
+    NQ_ALLOCATE_SLOPE = 1 /* all trade bits for weighted distortion at the same rate */
+};
+
 /* Averaging of importance before it is floored and raised to its power. */
 enum { NQ_IMPORTANCE_EACH = 0, NQ_IMPORTANCE_TENSOR_MEAN = 1, NQ_IMPORTANCE_CHANNEL_MEAN = 2 };
 
@@ -86,6 +92,12 @@ typedef struct nq_plan_options {
     double target_value;
     double importance_power;   /* P in max(h, F mean h)^P; default 1 */
     double importance_floor;   /* F; default 0.001; the mean is over the codebook's scope */
+    double rdo_lambda;         /* with rdo: price of a bit, >= 0; 0 (default): what suits the step
+                                  or the distortion that the levels alone would have */
+    uint32_t rdo;              /* 1: a weight goes to the level that minimises h (w - c)^2 plus
+                                  lambda times the length of the level's code; default 0: to its
+                                  cell's, or the nearest. ECSQ always does */
+    uint32_t allocate;         /* NQ_ALLOCATE_*; default the same step or number of levels for all */
 } nq_plan_options;
 
 NQ_API void nq_plan_options_init_sized(nq_plan_options *options,

@@ -110,12 +110,15 @@ nq_status nqi_plan_options_read(nq_plan_options *full, const nq_plan_options *gi
     *full = default_options();
     if (given)
         NQI_TRY(nqi_versioned_read(full, (uint32_t)sizeof *full, given, PLAN_OPTIONS_FIRST_SIZE));
-    NQI_TRY(check_enum(full->method, NQ_METHOD_KMEANS, NQ_METHOD_ECSQ));
+    NQI_TRY(check_enum(full->method, NQ_METHOD_ECSQ, NQ_METHOD_ECSQ));
     NQI_TRY(check_target(full->target, full->target_value));
     NQI_TRY(check_enum(full->scope, NQ_SCOPE_TENSOR, NQ_SCOPE_CHANNEL));
     NQI_TRY(check_enum(full->level_rule, NQ_LEVEL_GRID, NQ_LEVEL_GRID));
     NQI_TRY(check_codec(full->codec));
     NQI_TRY(check_shaping(full));
+    NQI_TRY(check_enum(full->allocate, NQ_ALLOCATE_SAME, NQ_ALLOCATE_SLOPE));
+    if (full->rdo > 1 || !is_finite(full->rdo_lambda) || full->rdo_lambda < 0)
+        return NQ_E_ARG;
     if (full->channel_axis >= NQ_MAX_RANK || full->max_code_length > NQI_HUFFMAN_MAX_LENGTH)
         return NQ_E_ARG;
     if (full->block_log2 != 0 &&
@@ -143,7 +146,7 @@ nq_status nqi_plan_tensor_options_read(nq_plan_tensor_options *full,
     NQI_TRY(check_enum(full->keep, NQ_KEEP_NEVER, NQ_KEEP_NEVER));
     NQI_TRY(check_own_target(full));
     if (full->method != NQ_INHERIT)
-        NQI_TRY(check_enum(full->method, NQ_METHOD_KMEANS, NQ_METHOD_ECSQ));
+        NQI_TRY(check_enum(full->method, NQ_METHOD_ECSQ, NQ_METHOD_ECSQ));
     if (full->scope != NQ_INHERIT)
         NQI_TRY(check_enum(full->scope, NQ_SCOPE_TENSOR, NQ_SCOPE_CHANNEL));
     if (full->level_rule != NQ_INHERIT)

@@ -5,6 +5,7 @@
 #include "model/model.h"
 
 #include "base/diag.h"
+#include "base/log2.h"
 #include "model/measure.h"
 #include "model/search.h"
 
@@ -70,15 +71,28 @@ void nqi_model_clear_counts(uint64_t *counts, const nqi_model_tensor *t)
 
 /* ---- Levels -------------------------------------------------------------------------------- */
 
+double nqi_group_lambda_scale(const nqi_model_group *g)
+{
+    const nqi_shaping *shaping = &g->parts[0].shaping;
+    return g->source.has_importance && shaping->scale != 1 ? nqi_pow(shaping->scale, shaping->power)
+                                                           : 1;
+}
+
 nqi_design_job nqi_group_job(const nqi_model *m, const nqi_model_group *g,
                              nqi_design_source *source)
 {
+    const double scale = nqi_group_lambda_scale(g);
+    nqi_goal goal = g->goal;
+    if (goal.kind == NQ_TARGET_LAMBDA)
+        goal.value *= scale;
     return (nqi_design_job){.source = source,
                             .method = g->options.method,
                             .level_rule = g->options.level_rule,
-                            .goal = g->goal,
+                            .goal = goal,
                             .max_levels = m->limits.max_levels,
-                            .is_trial = nqi_target_is_outcome(g->options.target)};
+                            .is_trial = nqi_target_is_outcome(g->options.target),
+                            .is_rdo = m->options.rdo != 0,
+                            .rdo_lambda = m->options.rdo_lambda * scale};
 }
 
 nq_status nqi_group_measure(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress)
@@ -170,6 +184,8 @@ static nq_status check_targets(const nqi_model *m, nq_diag *diag)
         else if (o->method == NQ_METHOD_KMEANS &&
                  (o->target == NQ_TARGET_STEP || o->target == NQ_TARGET_LAMBDA))
             what = "k-means takes a number of levels, not a step or a lambda";
+        else if (o->method != NQ_METHOD_UNIFORM && o->level_rule == NQ_LEVEL_GRID)
+            what = "only uniform levels can be on a grid";
         if (what)
             return nqi_diag_at(diag, NQ_E_ARG, what, m->groups[i].tensors[0], NQ_NONE, NQ_NONE);
     }

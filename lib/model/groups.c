@@ -75,6 +75,7 @@ static nq_status make_parts(nqi_model_group *g, nqi_model *m, nq_diag *diag)
                                t->has_importance ? g->tensors[0] : g->tensors[i], NQ_NONE, NQ_NONE);
         g->parts[i] = nqi_weights_all(&t->view, &t->importance, &plain);
         t->group = (uint32_t)(g - m->groups);
+        t->part = i;
     }
     return NQ_OK;
 }

@@ -23,21 +23,24 @@ static void measure_chunk(void *arg, const nqi_chunk *chunk)
     const nqi_weights *part = &job->parts[chunk->part];
     const double *decoded = job->decoded[part->w.dtype];
     partial *p = chunk->slot;
+    const bool needs_h = job->weighs || job->quantizer->has_importance;
     float w[NQI_SLICE_ELEMS];
     uint16_t indices[NQI_SLICE_ELEMS];
-    double wide[NQI_SLICE_ELEMS], v[NQI_SLICE_ELEMS];
+    double wide[NQI_SLICE_ELEMS], v[NQI_SLICE_ELEMS], h[NQI_SLICE_ELEMS];
     p->lanes = (nqi_distortion_lanes){.n = 0};
     memset(p->counts, 0, job->quantizer->n_levels * sizeof *p->counts);
     for (size_t done = 0; done < chunk->n; done += NQI_SLICE_ELEMS) {
         const size_t n = NQI_MIN(chunk->n - done, NQI_SLICE_ELEMS);
         nqi_weights_load(w, part, chunk->first + done, n);
-        nqi_quantizer_assign(job->quantizer, indices, w, n);
+        if (needs_h)
+            nqi_weights_load_importance(h, part, chunk->first + done, n);
+        nqi_quantizer_assign(job->quantizer, indices, w, h, n);
         for (size_t i = 0; i < n; i++) {
             p->counts[indices[i]]++;
             wide[i] = (double)w[i];
             v[i] = decoded[indices[i]];
         }
-        nqi_distortion_add(&p->lanes, wide, v, NULL, n);
+        nqi_distortion_add(&p->lanes, wide, v, needs_h ? h : NULL, n);
     }
 }
 

@@ -20,11 +20,12 @@ typedef struct nqi_measure_job {
     const double *const *decoded; /* by type: what levels decode to */
     const nqi_weights *parts;
     size_t n_parts;
+    bool weighs; /* with shaped importance for the weighted distortion, otherwise maybe without */
     nqi_measured_fn measured;
     void *user;
 } nqi_measure_job;
 
-/* One pass. The weighted distortion counts each element once. NQ_E_NOMEM, NQ_E_LIMIT,
+/* One pass. NQ_E_NOMEM, NQ_E_LIMIT,
  * NQ_E_CANCELLED, what measured returned. */
 nq_status nqi_measure(const nqi_measure_job *job);
 

@@ -42,6 +42,7 @@ typedef struct nqi_model_tensor {
 
     /* What the design found. */
     uint32_t group; /* NQI_NO_GROUP for stored ones */
+    uint32_t part;  /* its number in the group */
     nqi_level_count *counts;
     uint32_t n_counts;
     uint32_t codec;
@@ -152,6 +153,10 @@ nq_status nqi_group_scan(nqi_model *m, nqi_model_group *g, nqi_progress_state *p
  * nobody is told counts. */
 nqi_design_job nqi_group_job(const nqi_model *m, const nqi_model_group *g,
                              nqi_design_source *source);
+
+/* A lambda of the caller's is to be multiplied by this: it is per unit of importance as the caller
+ * knows it, and shaping may have scaled that. */
+double nqi_group_lambda_scale(const nqi_model_group *g);
 
 /* Levels for the group's goal, and counts. */
 nq_status nqi_group_design(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress,

@@ -6,6 +6,8 @@
 #define NQI_MODEL_QUANTIZER_H
 
 #include "cluster/kmeans.h"
+#include "ecsq/iterative.h"
+#include "ecsq/rdo.h"
 #include "ecsq/uniform.h"
 #include "nq/plan.h"
 
@@ -22,14 +24,18 @@ typedef struct nqi_design_source {
     size_t n_parts;
     nqi_extent extents[NQI_N_WEIGHT_TYPES];
     bool has_importance; /* of all parts, finite and not negative, not all zero */
-    nqi_summary summary; /* made when it is asked for first */
+    nqi_summary summary; /* made when it is asked for first, as rows are */
     bool has_summary;
+    nqi_rows rows;
+    bool has_rows;
 } nqi_design_source;
 
 void nqi_design_source_free(nqi_design_source *source);
 
-/* The summary of the weights. What nqi_summary_add returns. */
+/* Make the summary of the weights, and their rows: of the weights where they have importance, of
+ * the summary where not. What nqi_summary_add and nqi_rows_from_weights return. */
 nq_status nqi_design_source_summarise(nqi_design_source *source);
+nq_status nqi_design_source_make_rows(nqi_design_source *source);
 
 /* What a design is to be like. */
 typedef struct nqi_design_job {
@@ -39,23 +45,37 @@ typedef struct nqi_design_job {
     uint32_t level_rule;          /* NQ_LEVEL_* */
     nqi_goal goal;
     uint32_t max_levels;
-    bool is_trial; /* too fine a step is refused without looking for one that works */
+    bool is_trial;     /* too fine a step is refused without looking for one that works */
+    bool is_rdo;       /* weights go where J is least, not to the nearest level */
+    double rdo_lambda; /* with it; 0: as suits the step or the distortion */
     nqi_kmeans_options kmeans;
     nqi_counts_fn counts; /* told how often each part uses each slot, where the design counts */
     void *user;
 } nqi_design_job;
 
+/* How a weight finds its level. */
+enum {
+    NQI_ASSIGN_CELL,    /* the level of its cell */
+    NQI_ASSIGN_NEAREST, /* the nearest */
+    NQI_ASSIGN_PRICED   /* that of the least h (w - c)^2 + lambda length */
+};
+
 typedef struct nqi_quantizer {
-    uint32_t method;
+    nqi_allocator allocator;
+    uint32_t assignment; /* NQI_ASSIGN_* */
     uint32_t n_levels;
     const float *levels;  /* n_levels, finite, not falling */
     const int64_t *cells; /* of levels that are multiples of the step: is_grid */
     double step;          /* 0: there is none */
     bool is_grid;
-    bool has_counts; /* the design told job.counts */
-    uint32_t n_slots;
-    nqi_uniform uniform;   /* NQ_METHOD_UNIFORM */
-    nqi_codebook codebook; /* NQ_METHOD_KMEANS: the nearest level */
+    bool has_counts;     /* the design told job.counts */
+    bool has_importance; /* assigning looks at importance */
+    nqi_uniform uniform; /* of cells */
+    nqi_codebook codebook;
+    nqi_rdo *rdo;
+    float *priced; /* levels of rdo */
+    int64_t *priced_cells;
+    uint32_t n_allocated;
 } nqi_quantizer;
 
 /* How often such a design reads each element. */
@@ -81,8 +101,9 @@ nq_status nqi_quantizer_decode(double *decoded[NQI_N_WEIGHT_TYPES], const nqi_qu
 void nqi_quantizer_free_decoded(double *decoded[NQI_N_WEIGHT_TYPES], const nqi_quantizer *q,
                                 const nqi_design_source *source);
 
-/* Levels' numbers for n of the weights that it was designed for. */
+/* Levels' numbers for n of the weights that it was designed for. h is their importance, shaped; it
+ * is looked at where q->has_importance. */
 void nqi_quantizer_assign(const nqi_quantizer *q, uint16_t *indices, const float *weights,
-                          size_t n);
+                          const double *h, size_t n);
 
 #endif

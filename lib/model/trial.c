@@ -12,6 +12,7 @@
 #include "base/diag.h"
 #include "base/log2.h"
 #include "model/measure.h"
+#include "model/methods.h"
 
 /* Elements of a sample, about; tensors below WHOLE_ELEMS are taken whole. */
 #define SAMPLE_ELEMS (UINT64_C(1) << 20)
@@ -24,7 +25,8 @@
 typedef struct group_sample {
     nqi_design_source source;
     nqi_weights *parts;
-    double log2_sigma; /* of the group's weights; of k-means' levels */
+    double log2_sigma; /* of k-means: of the weights */
+    double lambda;     /* of ECSQ: what suits a step of 1 */
 } group_sample;
 
 struct nqi_sample {
@@ -103,7 +105,7 @@ static nq_status sample_group(group_sample *out, nqi_sample *s, nqi_model_group 
     }
     out->source = g->source;
     out->source.parts = out->parts;
-    out->source.has_summary = false;
+    out->source.has_summary = out->source.has_rows = false;
     return NQ_OK;
 }
 
@@ -137,11 +139,15 @@ static nq_status sample_groups(nqi_sample *s)
     NQI_TRY(nqi_alloc_zero(&memory, &m->env.allocator, m->n_groups, sizeof(group_sample)));
     s->groups = memory;
     for (uint64_t i = 0; i < m->n_groups; i++) {
-        NQI_TRY(sample_group(&s->groups[i], s, &m->groups[i], n / SAMPLE_ELEMS));
-        if (m->groups[i].options.method != NQ_METHOD_KMEANS)
-            continue;
-        NQI_TRY(nqi_design_source_summarise(&s->groups[i].source));
-        s->groups[i].log2_sigma = log2_sigma(&s->groups[i].source.summary);
+        group_sample *g = &s->groups[i];
+        NQI_TRY(sample_group(g, s, &m->groups[i], n / SAMPLE_ELEMS));
+        if (m->groups[i].options.method == NQ_METHOD_KMEANS) {
+            NQI_TRY(nqi_design_source_summarise(&g->source));
+            g->log2_sigma = log2_sigma(&g->source.summary);
+        } else if (m->groups[i].options.method == NQ_METHOD_ECSQ) {
+            NQI_TRY(nqi_lambda_for_step(&g->lambda, &g->source, 1));
+            g->lambda /= nqi_group_lambda_scale(&m->groups[i]);
+        }
     }
     return NQ_OK;
 }
@@ -237,7 +243,9 @@ static nqi_goal goal_at(const nqi_sample *s, uint64_t group, double coarseness)
     if (g->options.method == NQ_METHOD_KMEANS)
         return (nqi_goal){NQ_TARGET_LEVELS,
                           levels_at(&s->groups[group], coarseness, s->m->limits.max_levels)};
-    return (nqi_goal){NQ_TARGET_STEP, nqi_exp2(coarseness)};
+    if (g->options.method == NQ_METHOD_UNIFORM)
+        return (nqi_goal){NQ_TARGET_STEP, nqi_exp2(coarseness)};
+    return (nqi_goal){NQ_TARGET_LAMBDA, s->groups[group].lambda * nqi_exp2(2 * coarseness)};
 }
 
 bool nqi_sample_is_gap(nqi_sample *s, double fine, double coarse)

@@ -209,7 +209,9 @@ static void quantize(block *b, const nqi_model_group *g)
         const size_t n = NQI_MIN(b->n - done, NQI_SLICE_ELEMS);
         uint16_t *indices = b->indices + done;
         nqi_view_f32(w, &t->view, b->first + done, n);
-        nqi_quantizer_assign(&g->quantizer, indices, w, n);
+        if (g->quantizer.has_importance)
+            nqi_weights_load_importance(h, &g->parts[t->part], b->first + done, n);
+        nqi_quantizer_assign(&g->quantizer, indices, w, h, n);
         for (size_t i = 0; i < n; i++) {
             wide[i] = (double)w[i];
             v[i] = decoded[indices[i]];

@@ -41,15 +41,15 @@ TARGETS = ((4, "bpw"), (2.5, "bpw"), (1.2, "bpw"), (8, "x"), (20, "x"), (30, "dB
            (80_000, "B"), (25_000, "B"))
 
 
-def check_uniform_meets_them(nq):
+def check_fine_methods_meet_them(nq):
     """Huffman codes cannot go far below two bits without leaps: whole codewords are what they have."""
     model(nq)
-    for codec in ("auto", "huffman"):
+    for codec in (["--codec", "auto"], ["--codec", "huffman"], ["--method", "ecsq"], ["--rdo"],
+                  ["--rdo", "--level", "grid"]):
         for target, unit in TARGETS:
             if (target, unit) in ((1.2, "bpw"), (20, "x"), (25_000, "B")):
                 continue
-            report = nq.json("compress", "m.safetensors", "--force", "--target", f"{target}{unit}",
-                             "--codec", codec)
+            report = nq.json("compress", "m.safetensors", "--force", "--target", f"{target}{unit}", *codec)
             value = attained(report, unit)
             demand(is_safe(value, target, unit), f"{codec}, {target}{unit}: {value}")
             demand(abs(value - target) <= SLACK * target, f"{codec}, {target}{unit}: only {value}")
@@ -114,7 +114,7 @@ def check_units(nq):
 def check_any_number_of_threads(nq):
     nq.write("m.safetensors", safetensors([("w", "F32", [700_000], f32(laplace(700_000, 9))),
                                            ("v", "F32", [3000], f32(gauss(3000, 2)))]))
-    for method in ("uniform", "kmeans"):
+    for method in ("uniform", "kmeans", "ecsq"):
         for target in ("2.2bpw", "21dB"):
             files = []
             for threads in ("1", "2", "5"):
@@ -163,7 +163,7 @@ def check_edges(nq):
                       ("v", "F16", [1000], f16([65504.0 - 32 * i for i in range(1000)]))]}
     for what, tensors in cases.items():
         nq.write("m.safetensors", safetensors(tensors))
-        for method in ("uniform", "kmeans"):
+        for method in ("uniform", "kmeans", "ecsq"):
             for target in ("20dB", "100bpw", "100K"):
                 options = ["compress", "m.safetensors", "--force", "--min-elems", "0", "--method", method,
                            "--target", target]

@@ -65,6 +65,9 @@ def check_mistakes(nq):
             ["compress", "m.safetensors", "--levels", "4", "--step", "1"],
             ["compress", "m.safetensors", "--levels", "4", "--target", "3bpw"],
             ["compress", "m.safetensors", "--lambda", "-1"],
+            ["compress", "m.safetensors", "--lambda", "1", "--step", "1"],
+            ["compress", "m.safetensors", "--lambda", "1", "--target", "3bpw"],
+            ["compress", "m.safetensors", "--level", "grid", "--method", "ecsq"],
             ["compress", "m.safetensors", "--target", "3"],
             ["compress", "m.safetensors", "--target", "3 bpw"],
             ["compress", "m.safetensors", "--target", "0x"],
@@ -111,15 +114,12 @@ def check_mistakes(nq):
 def check_what_this_version_lacks(nq):
     model(nq)
     for arguments in (["curve", "m.safetensors"],
-                      ["compress", "m.safetensors", "--step", "1", "--method", "ecsq"],
                       ["compress", "m.safetensors", "--step", "1", "--scope", "channel"],
                       ["compress", "m.safetensors", "--step", "1", "--axis", "1"],
                       ["compress", "m.safetensors", "--step", "1", "--codec", "rans"],
-                      ["compress", "m.safetensors", "--step", "1", "--rdo"],
                       ["compress", "m.safetensors", "--step", "1", "--density", "0.1"],
                       ["compress", "m.safetensors", "--step", "1", "--allocate", "slope"],
                       ["compress", "m.safetensors", "--step", "1", "--lossless"],
-                      ["compress", "m.safetensors", "--step", "1", "--rule", "a:method=ecsq"],
                       ["compress", "m.safetensors", "--step", "1", "--rule", "a:lambda=1"]):
         demand("does not have this" in nq.run(*arguments, expected=2).err, f"{arguments}: not said so")
     demand(nq.files() == ["m.safetensors"], "something was written")
