@@ -1,9 +1,9 @@
 /*
  * Rate-distortion optimal assignment of weights as they lie: see rdo.h. Without importance the rule
- * is a list of thresholds. With importance, weights go to the cells of their nearest levels first;
- * for each cell and each row of importance a table tells which levels can win, mostly two or three
- * neighbours, and these are compared. Rows share a table where there are so many levels that tables
- * would take too much memory.
+ * is a list of thresholds. With importance, weights go to cells first that are not wider than the
+ * levels are apart; for each cell and each row of importance a table tells which levels can win,
+ * one or a few neighbours, and these are compared. Rows share a table where there are so many
+ * levels that tables would take too much memory.
  */
 #include "ecsq/rdo.h"
 
@@ -14,6 +14,10 @@
 
 /* What all tables together may take. */
 #define MAX_TABLE_BYTES (UINT64_C(16) << 20)
+
+/* Of so few levels, cells are cut into parts, so that mostly one level can win. */
+#define FEW_LEVELS 1024u
+#define PARTS      4u
 
 static nqi_priced_levels priced_levels(const nqi_rdo *r)
 {
@@ -43,7 +47,7 @@ static nq_status make_winners(nqi_rdo *r, const nqi_env *env, double h)
     nqi_rule_set(&rule, &priced, r->lambda, h, h);
     r->n_cells = rule.dear.n;
     for (size_t i = 0; i < rule.dear.n; i++) {
-        r->winners[i] = r->numbers[rule.dear.winners[i]];
+        r->winners[i] = (uint16_t)r->numbers[rule.dear.winners[i]];
         if (i + 1 < rule.dear.n)
             rule.dear.thresholds[i] = next_after(rule.dear.thresholds[i]);
     }
@@ -87,6 +91,19 @@ static size_t rows_a_table(size_t n_rows, size_t n_cells)
     return (size_t)nqi_div_up_u64(n_rows, affordable);
 }
 
+/* Cells end halfway between levels, and, as long as there are few, between that and the levels. */
+static size_t make_ends(double *ends, const nqi_rdo *r)
+{
+    const size_t parts = r->n_used <= FEW_LEVELS ? PARTS : 1;
+    size_t n = 0;
+    for (size_t j = 0; j + 1 < r->n_used; j++)
+        for (size_t i = 0; i < parts; i++) {
+            const double part = ((double)i + 0.5) / (double)parts;
+            ends[n++] = r->used_levels[j] + part * (r->used_levels[j + 1] - r->used_levels[j]);
+        }
+    return n;
+}
+
 static nq_status fill_tables(nqi_rdo *r, const nqi_rows *rows, const double *ends)
 {
     nqi_rule rule;
@@ -101,28 +118,40 @@ static nq_status fill_tables(nqi_rdo *r, const nqi_rows *rows, const double *end
         nqi_rule_set(&rule, &priced, r->lambda, rows->rows[first].h_min, rows->rows[last].h_max);
         fill_table(r->spans + table * r->n_cells, &rule, ends, r->n_cells, candidates);
         for (size_t i = first; i <= last; i++)
-            r->table_of_row[nqi_row_number((float)rows->rows[i].h_min)] = (uint16_t)table;
+            r->spans_of_row[nqi_row_number((float)rows->rows[i].h_min)] =
+                (uint32_t)(table * r->n_cells);
     }
     nqi_free(&r->allocator, candidates, r->n_used, sizeof(uint32_t));
     nqi_rule_free(&rule, &r->allocator);
     return status;
 }
 
+/* Weights of no importance have the shortest code in every cell. */
+static void fill_last_table(nqi_rdo *r)
+{
+    const size_t first = (r->n_tables - 1) * r->n_cells;
+    r->spans_of_row[NQI_N_ROWS] = (uint32_t)first;
+    for (size_t cell = 0; cell < r->n_cells; cell++)
+        r->spans[first + cell] = (nqi_span){(uint16_t)r->shortest, 0};
+}
+
 static nq_status make_tables(nqi_rdo *r, const nqi_env *env, const nqi_rows *rows)
 {
     void *spans, *memory;
-    r->n_cells = r->n_used;
-    r->n_tables = (size_t)nqi_div_up_u64(rows->n_rows, rows_a_table(rows->n_rows, r->n_cells));
-    NQI_TRY(nqi_alloc(&spans, &r->allocator, r->n_tables * r->n_cells, sizeof *r->spans));
-    r->spans = spans;
-    NQI_TRY(nqi_alloc(&memory, &r->allocator, r->n_cells, sizeof(double)));
+    const uint64_t max_ends = r->n_used * PARTS;
+    NQI_TRY(nqi_alloc(&memory, &r->allocator, max_ends, sizeof(double)));
     double *ends = memory;
-    for (size_t j = 0; j + 1 < r->n_cells; j++)
-        ends[j] = 0.5 * (r->used_levels[j] + r->used_levels[j + 1]);
-    nq_status status = nqi_search_create(&r->search, &r->allocator, ends, r->n_cells, env->cpu);
+    r->n_cells = make_ends(ends, r) + 1;
+    r->n_tables = 1 + (size_t)nqi_div_up_u64(rows->n_rows, rows_a_table(rows->n_rows, r->n_cells));
+    nq_status status = nqi_alloc(&spans, &r->allocator, r->n_tables * r->n_cells, sizeof *r->spans);
+    r->spans = spans;
+    if (status == NQ_OK)
+        status = nqi_search_create(&r->search, &r->allocator, ends, r->n_cells, env->cpu);
     if (status == NQ_OK)
         status = fill_tables(r, rows, ends);
-    nqi_free(&r->allocator, memory, r->n_cells, sizeof(double));
+    if (status == NQ_OK)
+        fill_last_table(r);
+    nqi_free(&r->allocator, memory, max_ends, sizeof(double));
     return status;
 }
 
@@ -155,10 +184,10 @@ static void copy_levels(nqi_rdo *r, const float *levels, const double *lengths)
         r->used_levels[r->n_used] = (double)levels[j];
         r->used_lengths[r->n_used] = lengths[j];
         r->prices[r->n_used] = r->lambda * lengths[j];
-        r->numbers[r->n_used++] = (uint16_t)j;
+        r->numbers[r->n_used++] = (uint32_t)j;
     }
     const nqi_priced_levels priced = priced_levels(r);
-    r->shortest = r->numbers[nqi_shortest_level(&priced)];
+    r->shortest = nqi_shortest_level(&priced);
 }
 
 /* Whether all weights have the same importance, and which; 1 where there is none. */
@@ -182,6 +211,11 @@ nq_status nqi_rdo_create(nqi_rdo **out, const nqi_env *env, const nqi_rows *rows
     r->is_plain = !rows || rows->is_plain;
     r->scale = rows ? rows->scale : 1;
     r->lambda = nqi_scaled_lambda(lambda, r->scale);
+    r->choose = nqi_rdo_choose_ref;
+#if NQI_X86
+    if (env->cpu & NQ_CPU_AVX512)
+        r->choose = nqi_rdo_choose_avx512;
+#endif
     nq_status status = make_levels(r);
     if (status == NQ_OK) {
         copy_levels(r, levels, lengths);
@@ -211,7 +245,8 @@ void nqi_rdo_destroy(nqi_rdo *r)
 
 /* ---- Assignment ---------------------------------------------------------------------------- */
 
-static uint16_t cheapest(const nqi_rdo *r, nqi_span span, double w, double h)
+/* The cheapest level of a span, the first of several. */
+static uint32_t cheapest(const nqi_rdo *r, nqi_span span, double w, double h)
 {
     uint32_t best = span.first;
     double away = w - r->used_levels[best];
@@ -222,25 +257,26 @@ static uint16_t cheapest(const nqi_rdo *r, nqi_span span, double w, double h)
         best = cost < least ? j : best;
         least = NQI_MIN(cost, least);
     }
-    return r->numbers[best];
+    return best;
 }
 
-static uint16_t assign_weighted(const nqi_rdo *r, uint16_t cell, float w, double h)
+void nqi_rdo_choose_ref(const nqi_rdo *r, uint16_t *cells, const float *w, const double *h,
+                        size_t n)
 {
-    const float importance = nqi_row_importance(h, r->scale);
-    const uint32_t row = nqi_row_number(importance);
-    if (row == NQI_N_ROWS)
-        return r->shortest;
-    const nqi_span span = r->spans[r->table_of_row[row] * r->n_cells + cell];
-    return cheapest(r, span, (double)w, (double)importance);
+    for (size_t i = 0; i < n; i++) {
+        const float importance = nqi_row_importance(h[i], r->scale);
+        const nqi_span span = r->spans[r->spans_of_row[nqi_row_number(importance)] + cells[i]];
+        const uint32_t best =
+            span.n_more > 0 ? cheapest(r, span, (double)w[i], (double)importance) : span.first;
+        cells[i] = (uint16_t)r->numbers[best];
+    }
 }
 
 void nqi_rdo_assign(const nqi_rdo *r, uint16_t *indices, const float *w, const double *h, size_t n)
 {
     nqi_search_run(&r->search, indices, w, n);
     if (r->spans)
-        for (size_t i = 0; i < n; i++)
-            indices[i] = assign_weighted(r, indices[i], w[i], h[i]);
+        r->choose(r, indices, w, h, n);
     else
         for (size_t i = 0; i < n; i++)
             indices[i] = r->winners[indices[i]];

@@ -28,16 +28,25 @@ struct nqi_rdo {
     double *used_levels;
     double *used_lengths;
     double *prices;    /* lambda times length */
-    uint16_t *numbers; /* which of the given ones they are */
-    uint16_t shortest; /* number of the first of the shortest */
+    uint32_t *numbers; /* which of the given ones they are */
+    uint32_t shortest; /* of these */
 
     /* Weights to cells, and cells to levels. */
     nqi_search search;
     size_t n_cells;
     uint16_t *winners; /* of a single importance: number of each cell's level */
-    nqi_span *spans;   /* of several: n_tables times n_cells */
+    nqi_span *spans;   /* of several: n_tables times n_cells; the last is for no importance */
     size_t n_tables;
-    uint16_t table_of_row[NQI_N_ROWS];
+    uint32_t spans_of_row[NQI_N_ROWS + 1]; /* where its table begins */
+    void (*choose)(const nqi_rdo *r, uint16_t *cells, const float *w, const double *h, size_t n);
 };
+
+/* Replaces cells by the numbers of the cheapest levels of their spans. */
+void nqi_rdo_choose_ref(const nqi_rdo *r, uint16_t *cells, const float *w, const double *h,
+                        size_t n);
+#if NQI_X86
+void nqi_rdo_choose_avx512(const nqi_rdo *r, uint16_t *cells, const float *w, const double *h,
+                           size_t n);
+#endif
 
 #endif

@@ -10,44 +10,6 @@ static double importance(const nqi_row *row, size_t i)
     return row->h ? (double)row->h[i] : row->counts ? row->counts[i] : 1.0;
 }
 
-static void add_point(nqi_row_sums *sums, const nqi_rows *rows, const nqi_row *row, size_t i)
-{
-    const double x = nqi_row_value(row, i) - rows->centre;
-    const nqi_dd h_x = nqi_dd_product(importance(row, i), x);
-    sums->h = nqi_dd_add_double(sums->h, importance(row, i));
-    sums->h_x = nqi_dd_add(sums->h_x, h_x);
-    sums->h_x2 = nqi_dd_add(sums->h_x2, nqi_dd_mul_double(h_x, x));
-}
-
-static size_t n_blocks(size_t n)
-{
-    return (n + NQI_ROW_BLOCK - 1) / NQI_ROW_BLOCK;
-}
-
-/* From the middle outwards, so that outliers take no precision from the others: see nqi_line. */
-static void sum_row(const nqi_rows *rows, const nqi_row *row)
-{
-    const nqi_row_sums none = {{0, 0}, {0, 0}, {0, 0}};
-    const size_t n = n_blocks(row->n), middle = n / 2;
-    row->sums[middle] = none;
-    for (size_t b = middle; b < n; b++) {
-        nqi_row_sums sums = none;
-        for (size_t i = b * NQI_ROW_BLOCK; i < NQI_MIN((b + 1) * NQI_ROW_BLOCK, row->n); i++)
-            add_point(&sums, rows, row, i);
-        row->sums[b + 1].h = nqi_dd_add(row->sums[b].h, sums.h);
-        row->sums[b + 1].h_x = nqi_dd_add(row->sums[b].h_x, sums.h_x);
-        row->sums[b + 1].h_x2 = nqi_dd_add(row->sums[b].h_x2, sums.h_x2);
-    }
-    for (size_t b = middle; b > 0; b--) {
-        nqi_row_sums sums = none;
-        for (size_t i = (b - 1) * NQI_ROW_BLOCK; i < b * NQI_ROW_BLOCK; i++)
-            add_point(&sums, rows, row, i);
-        row->sums[b - 1].h = nqi_dd_sub(row->sums[b].h, sums.h);
-        row->sums[b - 1].h_x = nqi_dd_sub(row->sums[b].h_x, sums.h_x);
-        row->sums[b - 1].h_x2 = nqi_dd_sub(row->sums[b].h_x2, sums.h_x2);
-    }
-}
-
 /* Side by side, so that additions do not wait for each other. */
 #define LANES 4u
 
@@ -72,7 +34,7 @@ static nqi_share add_lanes(const lanes *l)
                        .h_x2 = (l->h_x2[0] + l->h_x2[1]) + (l->h_x2[2] + l->h_x2[3])};
 }
 
-/* Few points, one by one. */
+/* Of a block's points or fewer, whose importance is nearly the same: no digits are lost. */
 static nqi_share sum_points(const nqi_rows *rows, const nqi_row *row, size_t begin, size_t end)
 {
     lanes sum = {{0}, {0}, {0}};
@@ -85,6 +47,34 @@ static nqi_share sum_points(const nqi_rows *rows, const nqi_row *row, size_t beg
         add_to_lane(&sum, (i - begin) % LANES, importance(row, i),
                     nqi_row_value(row, i) - rows->centre);
     return add_lanes(&sum);
+}
+
+static size_t n_blocks(size_t n)
+{
+    return (n + NQI_ROW_BLOCK - 1) / NQI_ROW_BLOCK;
+}
+
+static nqi_row_sums add_share(const nqi_row_sums *to, const nqi_share *s, double sign)
+{
+    return (nqi_row_sums){.h = nqi_dd_add_double(to->h, sign * s->h),
+                          .h_x = nqi_dd_add_double(to->h_x, sign * s->h_x),
+                          .h_x2 = nqi_dd_add_double(to->h_x2, sign * s->h_x2)};
+}
+
+/* From the middle outwards, so that outliers take no precision from the others: see nqi_line. */
+static void sum_row(const nqi_rows *rows, const nqi_row *row)
+{
+    const size_t n = n_blocks(row->n), middle = n / 2;
+    row->sums[middle] = (nqi_row_sums){{0, 0}, {0, 0}, {0, 0}};
+    for (size_t b = middle; b < n; b++) {
+        const size_t begin = b * NQI_ROW_BLOCK;
+        const nqi_share s = sum_points(rows, row, begin, NQI_MIN(begin + NQI_ROW_BLOCK, row->n));
+        row->sums[b + 1] = add_share(&row->sums[b], &s, 1);
+    }
+    for (size_t b = middle; b > 0; b--) {
+        const nqi_share s = sum_points(rows, row, (b - 1) * NQI_ROW_BLOCK, b * NQI_ROW_BLOCK);
+        row->sums[b - 1] = add_share(&row->sums[b], &s, -1);
+    }
 }
 
 static nqi_share sum_blocks(const nqi_row *row, size_t begin, size_t end)
