@@ -64,7 +64,8 @@ static const option options[] = {
      "store tensors of fewer elements as they are; default 1024"},
     {"rule", 0, CODED, "'GLOB:KEY=VALUE,...'", set_rule,
      "step, levels, method, scope, level, codec, or keep=yes|no for some\n"
-     "tensors; of several that match a name the last one holds"},
+     "tensors; of several that match a name the last one holds; each tensor\n"
+     "with a step or levels of its own has a codebook of its own"},
     {"dtype", 0, VERB_DECOMPRESS, "f32|f16|bf16", set_dtype,
      "type of floating tensors; default: the source's"},
     {"tensor", 0, VERB_DECOMPRESS, "GLOB", set_tensor,
@@ -229,7 +230,7 @@ static int take_word(reading *r, const char *word)
             o->verb = verbs[i].bit;
             return o->verb ? CLI_DONE : options_lacking(word);
         }
-    return cli_error(CLI_USAGE, "\"%s\" is no verb (nq --help)", word);
+    return cli_error(CLI_USAGE, "\"%s\" is not a verb (nq --help)", word);
 }
 
 /* --name, --name=value, -x, -xvalue: *value may be within the argument, or be the next one. */

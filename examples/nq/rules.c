@@ -93,7 +93,7 @@ static int read_setting(rule *r, const char *name, const char *text, size_t n)
     copy[n] = '\0';
     char *equals = strchr(copy, '=');
     if (!equals)
-        return cli_error(CLI_USAGE, "%s '%s': \"%s\" is no key=value", name, r->text, copy);
+        return cli_error(CLI_USAGE, "%s '%s': \"%s\" is not key=value", name, r->text, copy);
     *equals = '\0';
     (void)snprintf(called, sizeof called, "%s: %s", name, copy);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)

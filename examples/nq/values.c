@@ -74,7 +74,7 @@ int read_number(double *out, const char *name, const char *value, double least, 
         *out = number;
         return CLI_DONE;
     }
-    return cli_error(CLI_USAGE, "%s: \"%s\" is no number %s %g", name, value,
+    return cli_error(CLI_USAGE, "%s: \"%s\" is not a number %s %g", name, value,
                      is_open ? "above" : "from", least);
 }
 
@@ -89,10 +89,10 @@ int read_integer(uint64_t *out, const char *name, const char *value, uint64_t le
         return CLI_DONE;
     }
     if (most == UINT64_MAX)
-        return cli_error(CLI_USAGE, "%s: \"%s\" is no whole number from %" PRIu64, name, value,
+        return cli_error(CLI_USAGE, "%s: \"%s\" is not a whole number from %" PRIu64, name, value,
                          least);
-    return cli_error(CLI_USAGE, "%s: \"%s\" is no whole number from %" PRIu64 " to %" PRIu64, name,
-                     value, least, most);
+    return cli_error(CLI_USAGE, "%s: \"%s\" is not a whole number from %" PRIu64 " to %" PRIu64,
+                     name, value, least, most);
 }
 
 /* ---- Quantizer and code -------------------------------------------------------------------- */
@@ -174,7 +174,7 @@ int set_target(cli_options *o, const char *name, const char *value)
                                 : set_goal(o, name, units[i].target, target * units[i].factor);
     }
     return cli_error(CLI_USAGE,
-                     "%s: \"%s\" is no rate (3.2bpw), ratio (10x), distortion (30dB) or size "
+                     "%s: \"%s\" is not a rate (3.2bpw), ratio (10x), distortion (30dB) or size "
                      "(4096B, 300K, 1.5MiB)",
                      name, value);
 }
