@@ -4,6 +4,8 @@
 #ifndef NQ_EXPORT_H
 #define NQ_EXPORT_H
 
+#include <stddef.h> /* alone, too, a header declares something: C has no empty translation unit */
+
 #if defined(__GNUC__) || defined(__clang__)
 #define NQ_API __attribute__((visibility("default")))
 #define NQ_NODISCARD __attribute__((warn_unused_result))

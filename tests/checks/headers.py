@@ -19,7 +19,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wund
 
 
 def compiles(compiler, language, standard, include, headers):
-    source = "".join(f'#include "nq/{h}"\n' for h in headers) + "typedef int not_empty;\n"
+    source = "".join(f'#include "nq/{h}"\n' for h in headers)
     command = [compiler, standard, *WARNINGS, "-I", include, "-fsyntax-only", "-x", language, "-"]
     run = subprocess.run(command, input=source, text=True, stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT)
