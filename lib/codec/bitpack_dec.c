@@ -146,3 +146,16 @@ void nqi_unpack_u16(uint16_t *out, const uint8_t *bytes, size_t n, unsigned widt
         n -= now;
     }
 }
+
+/* ---- Kernels ------------------------------------------------------------------------------- */
+
+const nqi_unpack_kernels *nqi_unpack_kernels_for(uint64_t cpu)
+{
+    static const nqi_unpack_kernels plain = {.u16 = nqi_unpack_u16, .u8 = nqi_unpack_u8};
+    const nqi_unpack_kernels *kernels = nqi_unpack_kernels_avx512(cpu);
+    if (!kernels)
+        kernels = nqi_unpack_kernels_avx2(cpu);
+    if (!kernels)
+        kernels = nqi_unpack_kernels_neon(cpu);
+    return kernels ? kernels : &plain;
+}

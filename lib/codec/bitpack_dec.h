@@ -14,4 +14,17 @@ void nqi_unpack_u16(uint16_t *out, const uint8_t *bytes, size_t n, unsigned widt
 /* The same for widths up to 8. */
 void nqi_unpack_u8(uint8_t *out, const uint8_t *bytes, size_t n, unsigned width);
 
+/* The same two, by what there is of the CPU's NQ_CPU_* features. */
+typedef struct nqi_unpack_kernels {
+    void (*u16)(uint16_t *out, const uint8_t *bytes, size_t n, unsigned width);
+    void (*u8)(uint8_t *out, const uint8_t *bytes, size_t n, unsigned width);
+} nqi_unpack_kernels;
+
+const nqi_unpack_kernels *nqi_unpack_kernels_for(uint64_t cpu);
+
+/* NULL where the CPU does not have it. */
+const nqi_unpack_kernels *nqi_unpack_kernels_avx512(uint64_t cpu);
+const nqi_unpack_kernels *nqi_unpack_kernels_avx2(uint64_t cpu);
+const nqi_unpack_kernels *nqi_unpack_kernels_neon(uint64_t cpu);
+
 #endif

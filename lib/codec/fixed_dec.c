@@ -9,6 +9,7 @@
 
 typedef struct fixed_code {
     nqi_code head;
+    const nqi_unpack_kernels *kernels;
     unsigned width;
     bool is_full; /* every number of so many bits is an index */
 } fixed_code;
@@ -36,7 +37,7 @@ static nq_status init(nqi_code *head, const uint8_t *table, size_t table_bytes, 
     fixed_code *code = (fixed_code *)(void *)head;
     (void)table;
     (void)flags;
-    (void)cpu;
+    code->kernels = nqi_unpack_kernels_for(cpu);
     code->width = nqi_bits_for(head->n_levels);
     code->is_full = (UINT32_C(1) << code->width) == head->n_levels;
     return table_bytes == 0 ? NQ_OK : NQ_E_CORRUPT;
@@ -64,7 +65,7 @@ static nq_status next_u16(nqi_block *head, uint16_t *indices, size_t n)
 {
     fixed_block *block = (fixed_block *)(void *)head;
     const fixed_code *code = code_of(head);
-    nqi_unpack_u16(indices, block->at, n, code->width);
+    code->kernels->u16(indices, block->at, n, code->width);
     block->at += nqi_packed_bytes(n, code->width);
     if (code->is_full)
         return NQ_OK;
@@ -79,7 +80,7 @@ static nq_status next_u8(nqi_block *head, uint8_t *indices, size_t n)
     fixed_block *block = (fixed_block *)(void *)head;
     const fixed_code *code = code_of(head);
     assert(code->width <= 8);
-    nqi_unpack_u8(indices, block->at, n, code->width);
+    code->kernels->u8(indices, block->at, n, code->width);
     block->at += nqi_packed_bytes(n, code->width);
     if (code->is_full)
         return NQ_OK;

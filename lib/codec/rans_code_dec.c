@@ -50,11 +50,21 @@ nq_status nqi_rans_code_size(size_t *code_bytes, size_t *block_bytes, uint32_t n
 
 /* ---- Lookups ------------------------------------------------------------------------------- */
 
+/* Escapes that are to be replaced get a mark that no other class of the table has. */
+static unsigned symbol_of(const nqi_rans_table *table, unsigned c)
+{
+    if (!table->is_replaced || c < table->n_classes - 1u)
+        return table->symbol[c];
+    unsigned mark = 0;
+    for (unsigned i = 0; i < c; i++) /* symbols ascend */
+        mark += table->symbol[i] == mark;
+    return mark;
+}
+
 static void build_class(nqi_rans_lookup *lookup, const nqi_rans_table *table, unsigned c)
 {
     const unsigned begin = table->begin[c], end = table->begin[c + 1];
-    const unsigned symbol = table->symbol[c];
-    const bool is_replaced = table->is_replaced && c == table->n_classes - 1u;
+    const unsigned symbol = symbol_of(table, c);
     lookup->frequency[c] = (uint8_t)(end - begin);
     lookup->symbol[c] = (uint8_t)symbol;
     lookup->begin_high[c] = (uint8_t)(begin >> 4);
@@ -66,8 +76,8 @@ static void build_class(nqi_rans_lookup *lookup, const nqi_rans_table *table, un
         const unsigned rank = nqi_rans_slot_rank(slot, begin, end);
         lookup->class_of[slot] = (uint8_t)c;
         lookup->rank_of[slot] = (uint8_t)rank;
-        lookup->entry[slot] = ((end - begin) & 255) | rank << 8 | symbol << 16 |
-                              (is_replaced ? UINT32_C(1) << 24 : 0);
+        lookup->entry[slot] = (uint16_t)(((end - begin) & 255) | rank << 8);
+        lookup->symbol_of[slot] = (uint8_t)symbol;
     }
 }
 
@@ -108,6 +118,8 @@ static const nqi_rans_kernels *find_kernels(uint64_t cpu)
     const nqi_rans_kernels *kernels = nqi_rans_kernels_avx512(cpu);
     if (!kernels)
         kernels = nqi_rans_kernels_avx2(cpu);
+    if (!kernels)
+        kernels = nqi_rans_kernels_neon(cpu);
     return kernels ? kernels : &nqi_rans_kernels_ref;
 }
 

@@ -2,7 +2,8 @@
  * The rANS decoder's kernels in plain C: the truth that all others equal bit for bit. Part of the
  * decoder.
  */
-#include "codec/bitpack_dec.h"
+#include "base/bytes.h"
+#include "codec/rans_join.h"
 #include "codec/rans_run.h"
 
 /* ---- Symbols ------------------------------------------------------------------------------- */
@@ -16,26 +17,101 @@ static size_t stretch(const nqi_rans_run *run, size_t symbol, size_t n)
     return NQI_MIN(n, sub - (symbol & (sub - 1)));
 }
 
-/* A stretch of at most NQI_RANS_MAX_LANES symbols. Branches depend on nothing but escapes: a state
- * that needs no byte loads it all the same. `takes` is NULL, or that of the first symbol's lane. */
-NQI_INLINE void decode_stretch(nqi_rans_run *run, uint16_t *states, uint8_t *symbols, size_t n,
-                               const uint32_t *entries, const uint8_t *takes)
+/*
+ * What a stretch does in steps, each of one kind for all its symbols: two with what only a scalar
+ * processor does, looking up and taking bytes in, between two that compilers make vectors of. No
+ * branch depends on what is decoded.
+ */
+typedef struct workings {
+    uint16_t entry[NQI_RANS_MAX_LANES];
+    uint16_t next[NQI_RANS_MAX_LANES];
+    uint16_t is_low[NQI_RANS_MAX_LANES]; /* 1 where a byte is to be taken in */
+    uint16_t byte[NQI_RANS_MAX_LANES];   /* that byte, or the one that another takes */
+} workings;
+
+NQI_INLINE void look_up(workings *w, uint8_t *symbols, const uint16_t *states, size_t n,
+                        const nqi_rans_lookup *lookup)
 {
-    const uint8_t *at = run->at;
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t state = states[i];
-        const uint32_t entry = entries[state & (NQI_RANS_SLOTS - 1)];
-        const uint32_t next = (entry & 255) * (state >> 8) + (entry >> 8 & 255);
-        uint32_t is_low = next < NQI_RANS_STATE_MIN;
-        if (takes)
-            is_low &= takes[i];
-        states[i] = (uint16_t)(next << (8 * is_low) | (*at & (0u - is_low)));
-        at += is_low;
-        symbols[i] = (uint8_t)(entry >> 16);
-        if (NQI_UNLIKELY(entry >> 24))
-            symbols[i] = *run->escape++;
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (size_t k = i; k < i + 4; k++) {
+            const unsigned slot = states[k] & (NQI_RANS_SLOTS - 1);
+            w->entry[k] = lookup->entry[slot];
+            symbols[k] = lookup->symbol_of[slot];
+        }
+    for (; i < n; i++) {
+        const unsigned slot = states[i] & (NQI_RANS_SLOTS - 1);
+        w->entry[i] = lookup->entry[slot];
+        symbols[i] = lookup->symbol_of[slot];
     }
-    run->at = at;
+}
+
+NQI_INLINE void multiply(workings *w, const uint16_t *states, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const uint16_t entry = w->entry[i];
+        const uint16_t next = (uint16_t)((entry & 255) * (states[i] >> 8) + (entry >> 8));
+        w->next[i] = next;
+        w->is_low[i] = next < NQI_RANS_STATE_MIN;
+    }
+}
+
+NQI_INLINE const uint8_t *take_bytes(workings *w, size_t n, const uint8_t *at)
+{
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (size_t k = i; k < i + 4; k++) {
+            w->byte[k] = *at;
+            at += w->is_low[k];
+        }
+    for (; i < n; i++) {
+        w->byte[i] = *at;
+        at += w->is_low[i];
+    }
+    return at;
+}
+
+NQI_INLINE void renew(uint16_t *states, const workings *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const uint16_t is_low = (uint16_t)(0u - w->is_low[i]), next = w->next[i];
+        const uint16_t longer = (uint16_t)(next << 8 | w->byte[i]);
+        states[i] = (uint16_t)((longer & is_low) | (next & ~is_low));
+    }
+}
+
+/* Puts the next escapes where symbols are `mark`; returns the first that was not used. */
+static const uint8_t *place_escapes(uint8_t *symbols, size_t n, unsigned mark,
+                                    const uint8_t *escape)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    for (size_t i = 0; i < n; i++) {
+        if (n - i >= 8) { /* skip eight symbols without a mark: no byte of the word is zero */
+            const uint64_t word = nqi_load_le64(symbols + i) ^ ones * mark;
+            if (NQI_LIKELY(((word - ones) & ~word & ones << 7) == 0)) {
+                i += 7;
+                continue;
+            }
+        }
+        if (symbols[i] == mark)
+            symbols[i] = *escape++;
+    }
+    return escape;
+}
+
+/* A stretch of at most NQI_RANS_MAX_LANES symbols. */
+static void decode_stretch(nqi_rans_run *run, uint16_t *states, uint8_t *symbols, size_t n,
+                           const nqi_rans_lookup *lookup, const uint8_t *takes)
+{
+    workings w;
+    look_up(&w, symbols, states, n, lookup);
+    multiply(&w, states, n);
+    for (size_t i = 0; takes && i < n; i++)
+        w.is_low[i] &= takes[i];
+    run->at = take_bytes(&w, n, run->at);
+    renew(states, &w, n);
+    if (lookup->escape != NQI_RANS_NO_CLASS)
+        run->escape = place_escapes(symbols, n, lookup->symbol[lookup->escape], run->escape);
 }
 
 static size_t decode_ref(nqi_rans_run *run, uint8_t *symbols, size_t first, size_t n)
@@ -50,10 +126,9 @@ static size_t decode_ref(nqi_rans_run *run, uint8_t *symbols, size_t first, size
         uint16_t *states = run->states + lane;
         if (lookup->is_constant)
             memset(symbols + done, lookup->symbol[0], now);
-        else if (run->takes)
-            decode_stretch(run, states, symbols + done, now, lookup->entry, run->takes + lane);
         else
-            decode_stretch(run, states, symbols + done, now, lookup->entry, NULL);
+            decode_stretch(run, states, symbols + done, now, lookup,
+                           run->takes ? run->takes + lane : NULL);
         done += now;
     }
     return done;
@@ -100,47 +175,19 @@ size_t nqi_rans_decode_small(nqi_rans_run *run, uint8_t *symbols, size_t first, 
 
 /* ---- Indices ------------------------------------------------------------------------------- */
 
-enum { JOIN_AT_ONCE = 512 }; /* low bits, unpacked: a multiple of eight, so whole bytes */
+static const nqi_unpack_kernels unpack = {.u16 = nqi_unpack_u16, .u8 = nqi_unpack_u8};
 
-uint32_t nqi_rans_join_u16_ref(uint16_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
-                               unsigned low_bits, uint32_t base)
+static uint32_t join_u16_ref(uint16_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
+                             unsigned low_bits, uint32_t base)
 {
-    uint16_t bits[JOIN_AT_ONCE];
-    uint32_t largest = 0;
-    for (size_t done = 0; done < n;) {
-        const size_t now = NQI_MIN(n - done, JOIN_AT_ONCE);
-        nqi_unpack_u16(bits, low, now, low_bits);
-        for (size_t i = 0; i < now; i++) {
-            const uint32_t index = base + ((uint32_t)symbols[done + i] << low_bits) + bits[i];
-            out[done + i] = (uint16_t)index;
-            largest = NQI_MAX(largest, index);
-        }
-        low += JOIN_AT_ONCE / 8 * low_bits;
-        done += now;
-    }
-    return largest;
+    return nqi_rans_join_u16_with(&unpack, out, symbols, low, n, low_bits, base);
 }
 
-uint32_t nqi_rans_join_u8_ref(uint8_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
-                              unsigned low_bits)
+static uint32_t join_u8_ref(uint8_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
+                            unsigned low_bits)
 {
-    uint8_t bits[JOIN_AT_ONCE];
-    uint32_t largest = 0;
-    for (size_t done = 0; done < n;) {
-        const size_t now = NQI_MIN(n - done, JOIN_AT_ONCE);
-        nqi_unpack_u8(bits, low, now, low_bits);
-        for (size_t i = 0; i < now; i++) {
-            const uint32_t index = ((uint32_t)symbols[done + i] << low_bits) + bits[i];
-            out[done + i] = (uint8_t)index;
-            largest = NQI_MAX(largest, index);
-        }
-        low += JOIN_AT_ONCE / 8 * low_bits;
-        done += now;
-    }
-    return largest;
+    return nqi_rans_join_u8_with(&unpack, out, symbols, low, n, low_bits);
 }
 
-const nqi_rans_kernels nqi_rans_kernels_ref = {.decode = decode_ref,
-                                               .min_lanes_log2 = 0,
-                                               .join_u16 = nqi_rans_join_u16_ref,
-                                               .join_u8 = nqi_rans_join_u8_ref};
+const nqi_rans_kernels nqi_rans_kernels_ref = {
+    .decode = decode_ref, .min_lanes_log2 = 0, .join_u16 = join_u16_ref, .join_u8 = join_u8_ref};

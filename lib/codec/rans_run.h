@@ -20,7 +20,7 @@ typedef struct nqi_rans_lookup {
     alignas(64) uint8_t class_of[NQI_RANS_SLOTS];
     alignas(64) uint8_t rank_of[NQI_RANS_SLOTS];
     alignas(64) uint8_t frequency[64]; /* by class; 0 from n_classes on */
-    alignas(64) uint8_t symbol[64];    /* by class */
+    alignas(64) uint8_t symbol[64];    /* by class; the escape's is that of no other class */
     /* For kernels that compare and compute instead. Sixteen places make a row; a row's class is
      * that of its first place, and one more for each of row_step[k] that is less than a place's
      * lower four bits. */
@@ -31,9 +31,9 @@ typedef struct nqi_rans_lookup {
     alignas(32) uint8_t begin_low[NQI_RANS_MAX_CLASSES];  /* begin mod 16 */
     alignas(32) uint8_t end_low[NQI_RANS_MAX_CLASSES];
     alignas(32) uint8_t run[NQI_RANS_MAX_CLASSES]; /* end / 16 - begin / 16 */
-    /* All of a slot in one word: frequency, rank, symbol from the low byte on, then 1 for the
-     * escape. */
-    alignas(64) uint32_t entry[NQI_RANS_SLOTS];
+    /* By slot: the frequency, and in the upper byte the rank; and the symbol. */
+    alignas(64) uint16_t entry[NQI_RANS_SLOTS];
+    alignas(64) uint8_t symbol_of[NQI_RANS_SLOTS];
     uint8_t n_classes;
     uint8_t n_row_steps; /* of the row with most; even */
     uint8_t escape;      /* its class if kernels are to replace it, NQI_RANS_NO_CLASS otherwise */
@@ -80,8 +80,7 @@ typedef size_t (*nqi_rans_decode_fn)(nqi_rans_run *run, uint8_t *symbols, size_t
 
 /*
  * Puts indices together: symbols[i] << low_bits, plus base, plus n numbers of low_bits bits from
- * `low`, modulo what the type holds. Returns the largest, or anything if one of them did not fit.
- * out may be symbols (u8).
+ * `low`, modulo what the type holds. Returns the largest. out may be symbols (u8).
  */
 typedef uint32_t (*nqi_rans_join_u16_fn)(uint16_t *out, const uint8_t *symbols, const uint8_t *low,
                                          size_t n, unsigned low_bits, uint32_t base);
@@ -101,10 +100,6 @@ const nqi_rans_kernels *nqi_rans_kernels_avx2(uint64_t cpu);
 const nqi_rans_kernels *nqi_rans_kernels_neon(uint64_t cpu);
 
 extern const nqi_rans_kernels nqi_rans_kernels_ref;
-uint32_t nqi_rans_join_u16_ref(uint16_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
-                               unsigned low_bits, uint32_t base);
-uint32_t nqi_rans_join_u8_ref(uint8_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
-                              unsigned low_bits);
 
 /* The reference without lookups. */
 size_t nqi_rans_decode_small(nqi_rans_run *run, uint8_t *symbols, size_t first, size_t n);

@@ -3,6 +3,7 @@
  * of bytes. A slot is a byte, so that class and rank come from registers with two permutations
  * each; states that ran low take their bytes in by one expansion. Part of the decoder.
  */
+#include "codec/rans_join.h"
 #include "codec/rans_run.h"
 
 #include "nq/context.h"
@@ -180,102 +181,24 @@ TARGET static size_t decode_avx512(nqi_rans_run *run, uint8_t *symbols, size_t f
 
 /* ---- Indices ------------------------------------------------------------------------------- */
 
-/*
- * Numbers of up to eight bits become bytes: eight of them begin at a whole byte, so that each
- * quadword of the output takes its eight bytes from there and shifts each of its bytes by as much
- * as it lies behind.
- */
-typedef struct unpacking {
-    __m512i window; /* for each byte, which one of the input */
-    __m512i shifts;
-    __m512i mask;
-} unpacking;
+#define UNPACK_CPU (NQ_CPU_AVX2 | NQ_CPU_AVX512 | NQ_CPU_AVX512VBMI2)
 
-TARGET static unpacking make_unpacking(unsigned width)
+TARGET static uint32_t join_u16(uint16_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
+                                unsigned low_bits, uint32_t base)
 {
-    alignas(64) uint8_t window[64], shifts[64];
-    for (unsigned i = 0; i < 64; i++) {
-        window[i] = (uint8_t)(i / 8 * width + i % 8);
-        shifts[i] = (uint8_t)(i % 8 * width);
-    }
-    return (unpacking){_mm512_load_si512(window), _mm512_load_si512(shifts),
-                       _mm512_set1_epi8((char)((1u << width) - 1))};
+    return nqi_rans_join_u16_with(nqi_unpack_kernels_avx512(UNPACK_CPU), out, symbols, low, n,
+                                  low_bits, base);
 }
 
-/* 64 numbers from their 8 * width bytes. */
-TARGET NQI_INLINE __m512i unpack_64(const unpacking *u, const uint8_t *bytes, __mmask64 there)
+TARGET static uint32_t join_u8(uint8_t *out, const uint8_t *symbols, const uint8_t *low, size_t n,
+                               unsigned low_bits)
 {
-    const __m512i packed = _mm512_maskz_loadu_epi8(there, bytes);
-    const __m512i windows = _mm512_permutexvar_epi8(u->window, packed);
-    return _mm512_and_si512(_mm512_multishift_epi64_epi8(u->shifts, windows), u->mask);
+    return nqi_rans_join_u8_with(nqi_unpack_kernels_avx512(UNPACK_CPU), out, symbols, low, n,
+                                 low_bits);
 }
 
-TARGET static uint32_t join_u8_avx512(uint8_t *out, const uint8_t *symbols, const uint8_t *low,
-                                      size_t n, unsigned low_bits)
-{
-    const unpacking u = make_unpacking(low_bits);
-    const __mmask64 there = low_bits < 8 ? ((__mmask64)1 << (8 * low_bits)) - 1 : ~(__mmask64)0;
-    const __m512i kept = _mm512_set1_epi8((char)(0xffu << low_bits));
-    const __m128i shift = _mm_cvtsi32_si128((int)low_bits);
-    __m512i largest = _mm512_setzero_si512();
-    size_t i = 0;
-    for (; i + 64 <= n; i += 64, low += 8 * low_bits) {
-        const __m512i upper = _mm512_sll_epi16(_mm512_loadu_si512(symbols + i), shift);
-        /* (upper & kept) | bits is 0xea */
-        const __m512i index =
-            _mm512_ternarylogic_epi64(upper, kept, unpack_64(&u, low, there), 0xea);
-        largest = _mm512_max_epu8(largest, index);
-        _mm512_storeu_si512(out + i, index);
-    }
-    alignas(64) uint8_t parts[64];
-    _mm512_store_si512(parts, largest);
-    uint32_t most = 0;
-    for (unsigned k = 0; k < 64; k++)
-        most = NQI_MAX(most, parts[k]);
-    const uint32_t rest =
-        i < n ? nqi_rans_kernels_ref.join_u8(out + i, symbols + i, low, n - i, low_bits) : 0;
-    return NQI_MAX(most, rest);
-}
-
-/* Low bits that fit a byte. */
-TARGET static uint32_t join_u16_avx512(uint16_t *out, const uint8_t *symbols, const uint8_t *low,
-                                       size_t n, unsigned low_bits, uint32_t base)
-{
-    if (low_bits > 8)
-        return nqi_rans_kernels_ref.join_u16(out, symbols, low, n, low_bits, base);
-    const unpacking u = make_unpacking(low_bits);
-    const __mmask64 there = low_bits < 8 ? ((__mmask64)1 << (8 * low_bits)) - 1 : ~(__mmask64)0;
-    const __m128i shift = _mm_cvtsi32_si128((int)low_bits);
-    const __m512i bases = _mm512_set1_epi16((short)base);
-    __m512i largest = _mm512_setzero_si512();
-    size_t i = 0;
-    for (; i + 64 <= n; i += 64, low += 8 * low_bits) {
-        const __m512i bits = unpack_64(&u, low, there);
-        for (unsigned half = 0; half < 2; half++) {
-            const __m256i s = _mm256_loadu_si256((const __m256i *)(symbols + i + 32 * half));
-            const __m256i b =
-                half ? _mm512_extracti64x4_epi64(bits, 1) : _mm512_castsi512_si256(bits);
-            const __m512i upper = _mm512_sll_epi16(_mm512_cvtepu8_epi16(s), shift);
-            const __m512i index =
-                _mm512_add_epi16(_mm512_add_epi16(upper, _mm512_cvtepu8_epi16(b)), bases);
-            largest = _mm512_max_epu16(largest, index);
-            _mm512_storeu_si512(out + i + 32 * half, index);
-        }
-    }
-    alignas(64) uint16_t parts[32];
-    _mm512_store_si512(parts, largest);
-    uint32_t most = 0;
-    for (unsigned k = 0; k < 32; k++)
-        most = NQI_MAX(most, parts[k]);
-    const uint32_t rest =
-        i < n ? nqi_rans_kernels_ref.join_u16(out + i, symbols + i, low, n - i, low_bits, base) : 0;
-    return NQI_MAX(most, rest);
-}
-
-static const nqi_rans_kernels kernels = {.decode = decode_avx512,
-                                         .min_lanes_log2 = 6,
-                                         .join_u16 = join_u16_avx512,
-                                         .join_u8 = join_u8_avx512};
+static const nqi_rans_kernels kernels = {
+    .decode = decode_avx512, .min_lanes_log2 = 6, .join_u16 = join_u16, .join_u8 = join_u8};
 
 const nqi_rans_kernels *nqi_rans_kernels_avx512(uint64_t cpu)
 {
