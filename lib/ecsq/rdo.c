@@ -104,18 +104,34 @@ static size_t make_ends(double *ends, const nqi_rdo *r)
     return n;
 }
 
+/* The floats that a row may have, whether it has them or not. */
+static double least_of_row(const nqi_row *row)
+{
+    const uint32_t number = nqi_row_number((float)row->h_min);
+    return (double)nqi_f32_from_bits(number << NQI_ROW_SHIFT);
+}
+
+static double most_of_row(const nqi_row *row)
+{
+    const uint32_t number = nqi_row_number((float)row->h_max);
+    return (double)nqi_f32_from_bits(((number + 1) << NQI_ROW_SHIFT) - 1);
+}
+
 static nq_status fill_tables(nqi_rdo *r, const nqi_rows *rows, const double *ends)
 {
     nqi_rule rule;
     void *candidates;
     const nqi_priced_levels priced = priced_levels(r);
     const size_t shared = rows_a_table(rows->n_rows, r->n_cells);
+    for (uint32_t row = 0; row < NQI_N_ROWS; row++)
+        r->spans_of_row[row] = (uint32_t)((r->n_tables - 1) * r->n_cells);
     NQI_TRY(nqi_rule_create(&rule, &r->allocator, r->n_used));
     const nq_status status = nqi_alloc(&candidates, &r->allocator, r->n_used, sizeof(uint32_t));
     for (size_t first = 0, table = 0; first < rows->n_rows && status == NQ_OK;
          first += shared, table++) {
         const size_t last = NQI_MIN(first + shared, rows->n_rows) - 1;
-        nqi_rule_set(&rule, &priced, r->lambda, rows->rows[first].h_min, rows->rows[last].h_max);
+        nqi_rule_set(&rule, &priced, r->lambda, least_of_row(&rows->rows[first]),
+                     most_of_row(&rows->rows[last]));
         fill_table(r->spans + table * r->n_cells, &rule, ends, r->n_cells, candidates);
         for (size_t i = first; i <= last; i++)
             r->spans_of_row[nqi_row_number((float)rows->rows[i].h_min)] =
@@ -126,13 +142,18 @@ static nq_status fill_tables(nqi_rdo *r, const nqi_rows *rows, const double *end
     return status;
 }
 
-/* Weights of no importance have the shortest code in every cell. */
-static void fill_last_table(nqi_rdo *r)
+/* The last two tables: weights of no importance have the shortest code in every cell, and those of
+ * importance that is in no row are compared with every level. */
+#define N_MORE_TABLES 2u
+
+static void fill_more_tables(nqi_rdo *r)
 {
-    const size_t first = (r->n_tables - 1) * r->n_cells;
-    r->spans_of_row[NQI_N_ROWS] = (uint32_t)first;
-    for (size_t cell = 0; cell < r->n_cells; cell++)
-        r->spans[first + cell] = (nqi_span){(uint16_t)r->shortest, 0};
+    const size_t none = (r->n_tables - 2) * r->n_cells, other = none + r->n_cells;
+    r->spans_of_row[NQI_N_ROWS] = (uint32_t)none;
+    for (size_t cell = 0; cell < r->n_cells; cell++) {
+        r->spans[none + cell] = (nqi_span){(uint16_t)r->shortest, 0};
+        r->spans[other + cell] = (nqi_span){0, (uint16_t)(r->n_used - 1)};
+    }
 }
 
 static nq_status make_tables(nqi_rdo *r, const nqi_env *env, const nqi_rows *rows)
@@ -142,7 +163,8 @@ static nq_status make_tables(nqi_rdo *r, const nqi_env *env, const nqi_rows *row
     NQI_TRY(nqi_alloc(&memory, &r->allocator, max_ends, sizeof(double)));
     double *ends = memory;
     r->n_cells = make_ends(ends, r) + 1;
-    r->n_tables = 1 + (size_t)nqi_div_up_u64(rows->n_rows, rows_a_table(rows->n_rows, r->n_cells));
+    r->n_tables = N_MORE_TABLES +
+                  (size_t)nqi_div_up_u64(rows->n_rows, rows_a_table(rows->n_rows, r->n_cells));
     nq_status status = nqi_alloc(&spans, &r->allocator, r->n_tables * r->n_cells, sizeof *r->spans);
     r->spans = spans;
     if (status == NQ_OK)
@@ -150,7 +172,7 @@ static nq_status make_tables(nqi_rdo *r, const nqi_env *env, const nqi_rows *row
     if (status == NQ_OK)
         status = fill_tables(r, rows, ends);
     if (status == NQ_OK)
-        fill_last_table(r);
+        fill_more_tables(r);
     nqi_free(&r->allocator, memory, max_ends, sizeof(double));
     return status;
 }

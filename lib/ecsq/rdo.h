@@ -19,9 +19,9 @@ typedef struct nqi_rdo nqi_rdo;
 
 /*
  * For weights without importance: rows NULL. For weights with importance: their rows, which tell
- * its range and scale and may be freed afterwards; an assigned weight's importance must be one that
- * occurs in the rows (all parts that were in them, whole or not). Rows that ignore importance, all
- * of it being 0, make an assignment that ignores it.
+ * its range and scale and may be freed afterwards; weights of importance that is in no row are
+ * assigned as well, only slowly. Rows that ignore importance, all of it being 0, or have a single
+ * one make an assignment that ignores it.
  *
  * k levels, 1..NQ_MAX_LEVELS, rise and are different. Lengths are finite and not negative; at least
  * one is below NQI_RDO_UNUSED. lambda >= 0 is in units of h w^2, importance as it is given and

@@ -35,7 +35,7 @@ struct nqi_rdo {
     nqi_search search;
     size_t n_cells;
     uint16_t *winners; /* of a single importance: number of each cell's level */
-    nqi_span *spans;   /* of several: n_tables times n_cells; the last is for no importance */
+    nqi_span *spans;   /* of several: n_tables times n_cells; see rdo.c for the last two */
     size_t n_tables;
     uint32_t spans_of_row[NQI_N_ROWS + 1]; /* where its table begins */
     void (*choose)(const nqi_rdo *r, uint16_t *cells, const float *w, const double *h, size_t n);

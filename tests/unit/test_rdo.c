@@ -196,6 +196,21 @@ static void odd_weights_and_importance(void **state)
     }
 }
 
+/* Importance that is in no row. */
+static void other_importance_than_in_the_rows(void **state)
+{
+    (void)state;
+    enum { N = 3000 };
+    uint16_t indices[N];
+    const nqi_env env = nqi_env_default();
+    problem p = make_problem(&env, N, 100, 0.3, 1e-2, 4);
+    for (size_t i = 0; i < N; i++)
+        p.h[i] *= p.h[i] * p.h[i] * p.h[i] * p.h[i] * p.h[i];
+    assign(indices, &env, &p);
+    check_indices(&p, indices);
+    free_problem(&p);
+}
+
 /* So many levels and rows that rows share tables. */
 static void many_levels(void **state)
 {
@@ -510,6 +525,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_weight_goes_where_it_costs_least),
         cmocka_unit_test(odd_weights_and_importance),
+        cmocka_unit_test(other_importance_than_in_the_rows),
         cmocka_unit_test(many_levels),
         cmocka_unit_test(equal_costs_go_to_the_lower_level),
         cmocka_unit_test(weights_without_importance_take_the_shortest_code),
