@@ -40,7 +40,9 @@ static const option options[] = {
      "ratio (30dB, the default)"},
     {"scope", 0, CODED, "SCOPE", set_scope, "who shares a codebook: model (default) or tensor"},
     {"axis", 0, CODED, "N", NULL, NULL},
-    {"allocate", 0, CODED, "HOW", NULL, NULL},
+    {"allocate", 0, CODED, "slope", set_allocate,
+     "steps or lambdas of codebooks such that all trade bits for weighted\n"
+     "error at the same rate"},
     {"level", 0, CODED, "RULE", set_level,
      "what stands for a cell's weights: weighted (default: their mean by\n"
      "importance), mean, or grid (the cell's middle)"},
@@ -309,7 +311,10 @@ static int check_options(const reading *r)
 static int check_compress(const cli_options *o)
 {
     const bool is_goal = o->has_lambda && o->plan.target == NQ_TARGET_NONE;
-    if (o->plan.method == NQ_METHOD_KMEANS && (o->plan.target == NQ_TARGET_STEP || is_goal))
+    if (o->plan.allocate == NQ_ALLOCATE_SLOPE && o->plan.target == NQ_TARGET_LEVELS)
+        return cli_error(CLI_USAGE, "--allocate slope needs --step, --lambda or --target");
+    if (o->plan.method == NQ_METHOD_KMEANS && o->plan.allocate != NQ_ALLOCATE_SLOPE &&
+        (o->plan.target == NQ_TARGET_STEP || is_goal))
         return cli_error(CLI_USAGE, "--method kmeans takes --levels or --target");
     if (o->plan.method != NQ_METHOD_UNIFORM && o->plan.level_rule == NQ_LEVEL_GRID)
         return cli_error(CLI_USAGE, "--level grid: only with --method uniform");

@@ -135,6 +135,13 @@ int set_lambda(cli_options *o, const char *name, const char *value)
     return code;
 }
 
+int set_allocate(cli_options *o, const char *name, const char *value)
+{
+    static const choice choices_allocate[] = {{"slope", NQ_ALLOCATE_SLOPE, false},
+                                              {NULL, 0, false}};
+    return choose(&o->plan.allocate, choices_allocate, name, value);
+}
+
 int set_rdo(cli_options *o, const char *name, const char *value)
 {
     (void)name;

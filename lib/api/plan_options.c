@@ -116,7 +116,7 @@ nq_status nqi_plan_options_read(nq_plan_options *full, const nq_plan_options *gi
     NQI_TRY(check_enum(full->level_rule, NQ_LEVEL_GRID, NQ_LEVEL_GRID));
     NQI_TRY(check_codec(full->codec));
     NQI_TRY(check_shaping(full));
-    NQI_TRY(check_enum(full->allocate, NQ_ALLOCATE_SAME, NQ_ALLOCATE_SLOPE));
+    NQI_TRY(check_enum(full->allocate, NQ_ALLOCATE_SLOPE, NQ_ALLOCATE_SLOPE));
     if (full->rdo > 1 || !is_finite(full->rdo_lambda) || full->rdo_lambda < 0)
         return NQ_E_ARG;
     if (full->channel_axis >= NQ_MAX_RANK || full->max_code_length > NQI_HUFFMAN_MAX_LENGTH)

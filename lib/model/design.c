@@ -90,7 +90,8 @@ nqi_design_job nqi_group_job(const nqi_model *m, const nqi_model_group *g,
                             .level_rule = g->options.level_rule,
                             .goal = goal,
                             .max_levels = m->limits.max_levels,
-                            .is_trial = nqi_target_is_outcome(g->options.target),
+                            .is_trial =
+                                nqi_target_is_outcome(m->options.target) && !g->has_own_goal,
                             .is_rdo = m->options.rdo != 0,
                             .rdo_lambda = m->options.rdo_lambda * scale};
 }
@@ -181,7 +182,10 @@ static nq_status check_targets(const nqi_model *m, nq_diag *diag)
         const char *what = NULL;
         if (o->target == NQ_TARGET_NONE)
             what = "no target was given";
-        else if (o->method == NQ_METHOD_KMEANS &&
+        else if (o->target == NQ_TARGET_LEVELS && m->options.allocate == NQ_ALLOCATE_SLOPE &&
+                 !m->groups[i].has_own_goal)
+            what = "equal slopes need a step, a lambda or a target, not a number of levels";
+        else if (o->method == NQ_METHOD_KMEANS && m->options.allocate != NQ_ALLOCATE_SLOPE &&
                  (o->target == NQ_TARGET_STEP || o->target == NQ_TARGET_LAMBDA))
             what = "k-means takes a number of levels, not a step or a lambda";
         else if (o->method != NQ_METHOD_UNIFORM && o->level_rule == NQ_LEVEL_GRID)
@@ -211,6 +215,11 @@ static nq_status scan_groups(nqi_model *m, nqi_progress_state *progress, nq_diag
 
 static nq_status design_groups(nqi_model *m, nqi_progress_state *progress, nq_diag *diag)
 {
+    if (m->options.allocate == NQ_ALLOCATE_SLOPE && m->n_groups > 0) {
+        const nq_status status = nqi_model_allocate(m);
+        if (status != NQ_OK)
+            return nqi_diag_set(diag, status, "no equal slopes could be found");
+    }
     for (uint64_t i = 0; i < m->n_groups; i++) {
         progress->total += m->groups[i].n_elements *
                            nqi_quantizer_passes(m->groups[i].options.method, &m->groups[i].goal);

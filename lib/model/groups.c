@@ -66,6 +66,7 @@ static nq_status make_parts(nqi_model_group *g, nqi_model *m, nq_diag *diag)
     g->parts = memory;
     g->source = (nqi_design_source){.env = &m->env, .parts = g->parts, .n_parts = g->n};
     g->goal = (nqi_goal){g->options.target, g->options.target_value};
+    g->has_own_goal = m->tensors[g->tensors[0]].has_own_target;
     g->has_importance = m->tensors[g->tensors[0]].has_importance;
     for (uint32_t i = 0; i < g->n; i++) {
         nqi_model_tensor *t = &m->tensors[g->tensors[i]];

@@ -68,6 +68,7 @@ typedef struct nqi_model_group {
     bool ignores_importance;  /* all of it is zero */
     nqi_design_source source; /* parts, seen by the design */
     nqi_goal goal;            /* what it is to be like */
+    bool has_own_goal;        /* a step, a number of levels or a lambda that a tensor came with */
     bool is_designed;
     nqi_quantizer quantizer;
     double *decoded[NQI_N_WEIGHT_TYPES]; /* levels as each type rounds them, where it occurs */

@@ -20,6 +20,9 @@ static inline bool nqi_target_is_outcome(uint32_t target)
  */
 nq_status nqi_model_search(nqi_model *m, nqi_progress_state *progress, nq_diag *diag);
 
+/* Goals of equal slopes for groups without one of their own, from the plan's step or lambda. */
+nq_status nqi_model_allocate(nqi_model *m);
+
 /* ---- Trials (trial.c) ---------------------------------------------------------------------- */
 
 /* What the target is about: the file's size, as log2 of its bytes, or the SQNR in dB. Both fall
@@ -42,7 +45,7 @@ typedef struct nqi_trial {
     bool works;    /* false: too fine, more levels than there can be */
 } nqi_trial;
 
-/* A sample of all groups' weights, to try on what would take long on all of them. */
+/* A sample of all groups' weights: see sample.h. */
 typedef struct nqi_sample nqi_sample;
 
 nq_status nqi_sample_create(nqi_sample **out, nqi_model *m, const nqi_aim *aim);

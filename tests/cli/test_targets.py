@@ -185,3 +185,32 @@ def check_rules_keep_their_own(nq):
     demand(rows["d"]["levels"] <= 5, f"{rows['d']['levels']} levels")
     demand(2.985 <= report["bits_per_weight"] <= 3, f"{report['bits_per_weight']} bits")
     demand(rows["a"]["step"] == rows["c"]["step"] != rows["d"]["step"], "steps")
+
+
+def check_equal_slopes(nq):
+    """Layers that matter more get finer steps: less weighted error in as many bytes."""
+    model(nq)
+    draw = random.Random(5)
+    scales = {"a": 1.0, "b": 100.0, "c": 0.01, "d": 1.0}
+    sizes = {"a": [N], "b": [100, 200], "c": [N // 2], "d": [N]}
+    nq.write("h.safetensors", safetensors([
+        (name, "F32", shape, f32([scales[name] * draw.random() for _ in range(product(shape))]))
+        for name, shape in sizes.items()]))
+    for method in ("uniform", "kmeans", "ecsq"):
+        found = {}
+        for how in ([], ["--allocate", "slope"]):
+            report = nq.json("compress", "m.safetensors", "--force", "--target", "2.5bpw", "--method", method,
+                             "--scope", "tensor", "--importance", "h.safetensors", *how)
+            demand(2.3 <= report["bits_per_weight"] <= 2.5, f"{method}: {report['bits_per_weight']} bits")
+            found[bool(how)] = report["weighted_distortion"]
+        demand(found[True] < 0.8 * found[False], f"{method}: {found}")
+
+
+def check_equal_slopes_for_a_step(nq):
+    """Without importance all steps come near the one that is given, or the one that suits a lambda."""
+    model(nq)
+    for options in (["--step", "0.01"], ["--lambda", str(0.01 ** 2 * math.log(2) / 6)]):
+        report = nq.json("compress", "m.safetensors", "--force", "--scope", "tensor", "--allocate", "slope",
+                         *options)
+        steps = [t["step"] for t in report["tensors"] if t["step"]]
+        demand(len(steps) == 4 and all(0.006 < s < 0.02 for s in steps), f"{options}: {steps}")

@@ -65,6 +65,8 @@ def check_mistakes(nq):
             ["compress", "m.safetensors", "--levels", "4", "--step", "1"],
             ["compress", "m.safetensors", "--levels", "4", "--target", "3bpw"],
             ["compress", "m.safetensors", "--lambda", "-1"],
+            ["compress", "m.safetensors", "--allocate", "evenly"],
+            ["compress", "m.safetensors", "--levels", "5", "--allocate", "slope"],
             ["compress", "m.safetensors", "--lambda", "1", "--step", "1"],
             ["compress", "m.safetensors", "--lambda", "1", "--target", "3bpw"],
             ["compress", "m.safetensors", "--level", "grid", "--method", "ecsq"],
@@ -118,7 +120,6 @@ def check_what_this_version_lacks(nq):
                       ["compress", "m.safetensors", "--step", "1", "--axis", "1"],
                       ["compress", "m.safetensors", "--step", "1", "--codec", "rans"],
                       ["compress", "m.safetensors", "--step", "1", "--density", "0.1"],
-                      ["compress", "m.safetensors", "--step", "1", "--allocate", "slope"],
                       ["compress", "m.safetensors", "--step", "1", "--lossless"],
                       ["compress", "m.safetensors", "--step", "1", "--rule", "a:lambda=1"]):
         demand("does not have this" in nq.run(*arguments, expected=2).err, f"{arguments}: not said so")
