@@ -4,13 +4,17 @@
 #ifndef NQ_NQ_H
 #define NQ_NQ_H
 
+#include "cluster.h"
+#include "codebook.h"
 #include "codec.h"
 #include "container.h"
 #include "context.h"
 #include "decode.h"
 #include "distortion.h"
+#include "ecsq.h"
 #include "export.h"
 #include "plan.h"
+#include "stats.h"
 #include "status.h"
 #include "types.h"
 #include "version.h"

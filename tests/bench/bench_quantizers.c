@@ -245,7 +245,7 @@ static const char *find_python(void)
 /* scikit-learn in a process of its own, which prints its CPU time and its levels. */
 static bool sklearn(double *seconds, float *levels, size_t k, const weights *d, bool is_weighted)
 {
-    char command[1024], file[] = "/tmp/bench_quantizers_XXXXXX";
+    char command[1024], file[] = P_tmpdir "/bench_quantizers_XXXXXX";
     const char *python = find_python();
     const int fd = python ? mkstemp(file) : -1;
     if (fd < 0)
