@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+/* Points of some rows from which on they are shared among workers. */
+#define PARALLEL_POINTS (UINT32_C(1) << 18)
+
 #define MAX_IN_FLIGHT 16u
 
 /* What a row is worked on with. */
@@ -168,6 +171,21 @@ static void run_row(void *arg, uint64_t index, uint32_t worker)
         assign_intervals(p, a->rows, row);
 }
 
+/* Runs rows from the first one on, a place for each; few points are not worth waking workers for. */
+static void run_rows(nqi_assigner *a, size_t first, size_t n)
+{
+    size_t n_points = 0;
+    for (size_t i = 0; i < n; i++)
+        n_points += a->rows->rows[first + i].n;
+    a->first_row = first;
+    if (n_points >= PARALLEL_POINTS) {
+        nqi_run(&a->env->runner, n, run_row, a);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        run_row(a, i, 0);
+}
+
 void nqi_assign(nqi_share *shares, nqi_assigner *a, const nqi_priced_levels *priced, double lambda)
 {
     a->priced = priced;
@@ -175,8 +193,7 @@ void nqi_assign(nqi_share *shares, nqi_assigner *a, const nqi_priced_levels *pri
     memset(shares, 0, priced->k * sizeof *shares);
     for (size_t row = 0, n; row < a->rows->n_rows; row += n) {
         n = NQI_MIN(a->rows->n_rows - row, a->n_places);
-        a->first_row = row;
-        nqi_run(&a->env->runner, n, run_row, a);
+        run_rows(a, row, n);
         for (size_t i = 0; i < n; i++)
             for (size_t j = 0; j < priced->k; j++)
                 if (a->places[i].shares[j].count > 0)

@@ -93,9 +93,11 @@ static nq_status make_quantizer(nqi_quantizer *q, nqi_design_source *source, con
 
 /* ---- Iterative design ---------------------------------------------------------------------- */
 
-/* How long a trial may take, and how near to rest it must come. */
-#define TRIAL_ITERATIONS 200u
-#define TRIAL_TOLERANCE  0x1p-17
+/* How many iterations a trial may take, and how near to rest it must come; and on a sample. */
+#define TRIAL_ITERATIONS  200u
+#define TRIAL_TOLERANCE   0x1p-17
+#define SAMPLE_ITERATIONS 30u
+#define SAMPLE_TOLERANCE  0x1p-12
 
 static nq_status iterate(nqi_quantizer *q, const nqi_design_job *job, double lambda, double step,
                          uint32_t starts)
@@ -108,10 +110,12 @@ static nq_status iterate(nqi_quantizer *q, const nqi_design_job *job, double lam
     options.max_levels = job->max_levels;
     if (job->goal.kind == NQ_TARGET_LEVELS && job->goal.value < (double)job->max_levels)
         options.max_levels = (size_t)job->goal.value;
-    if (job->is_trial) {
-        options.max_iterations = TRIAL_ITERATIONS;
-        options.tolerance = TRIAL_TOLERANCE;
+    if (job->is_trial || job->is_sample) {
+        options.max_iterations = job->is_sample ? SAMPLE_ITERATIONS : TRIAL_ITERATIONS;
+        options.tolerance = job->is_sample ? SAMPLE_TOLERANCE : TRIAL_TOLERANCE;
     }
+    if (job->is_sample && lambda > 0)
+        options.starts = NQI_ECSQ_FROM_GRID;
     NQI_TRY(nqi_design_source_make_rows(source));
     NQI_TRY(nqi_ecsq(&result, source->env, &source->summary,
                      source->has_importance ? &source->rows : NULL, source->parts, source->n_parts,

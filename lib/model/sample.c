@@ -287,7 +287,8 @@ nq_status nqi_sample_measure(nqi_tally *tally, nqi_sample *s, uint64_t group, co
     nqi_quantizer q;
     double smallest_step;
     g->goal = *goal;
-    const nqi_design_job job = nqi_group_job(s->m, g, &s->groups[group].source);
+    nqi_design_job job = nqi_group_job(s->m, g, &s->groups[group].source);
+    job.is_sample = true;
     NQI_TRY(nqi_quantizer_design(&q, &smallest_step, &job));
     m.n_levels = q.n_levels;
     tally->bytes += LEVEL_BYTES * q.n_levels;
