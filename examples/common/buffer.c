@@ -3,6 +3,7 @@
  */
 #include "common/buffer.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -95,10 +96,24 @@ void buffer_json_string(buffer *b, const char *text, size_t n_bytes)
     buffer_text(b, "\"");
 }
 
+/* What has up to DBL_DIG digits survives being a normal double, so fewer need not be tried: zeros
+ * at the end are not printed. */
+const char *shortest_double(char out[32], double value)
+{
+    const int least = fabs(value) < DBL_MIN ? 1 : DBL_DIG;
+    for (int digits = least; digits <= DBL_DECIMAL_DIG; digits++) {
+        (void)snprintf(out, 32, "%.*g", digits, value);
+        if (strtod(out, NULL) == value)
+            break;
+    }
+    return out;
+}
+
 void buffer_json_double(buffer *b, double value)
 {
+    char text[32];
     if (isfinite(value))
-        buffer_printf(b, "%.17g", value);
+        buffer_text(b, shortest_double(text, value));
     else
         buffer_text(b, "null");
 }

@@ -27,7 +27,10 @@ void buffer_printf(buffer *b, const char *format, ...);
  */
 void buffer_json_string(buffer *b, const char *text, size_t n_bytes);
 
-/* A JSON number with 17 significant digits, enough to give back any double; null if not finite. */
+/* The fewest digits that read back as this number, which is returned in `out`. */
+const char *shortest_double(char out[32], double value);
+
+/* A JSON number, as short as that; null if not finite. */
 void buffer_json_double(buffer *b, double value);
 
 #endif

@@ -2,7 +2,6 @@
  * nq compress: a model, what is to be done with each of its tensors, and a .nq file. The weights
  * stay where they are mapped; the library goes through them.
  */
-#include <float.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,17 +59,6 @@ static bool is_quantized(const job *j, const nq_tensor *tensor,
 
 /* ---- Failures of the plan ------------------------------------------------------------------ */
 
-/* The fewest digits that read back as this number. */
-static const char *shortest(char out[32], double value)
-{
-    for (int digits = 1; digits <= DBL_DECIMAL_DIG; digits++) {
-        (void)snprintf(out, 32, "%.*g", digits, value);
-        if (strtod(out, NULL) == value)
-            break;
-    }
-    return out;
-}
-
 /* A target as it is written on the command line. */
 static const char *target_text(char out[64], uint32_t target, double value)
 {
@@ -107,7 +95,7 @@ static int plan_error(const job *j, nq_status status)
         char text[1024], step[32];
         return cli_error(CLI_LIMIT, "%s: %s; the smallest step that works is %s", j->weights.label,
                          cli_describe(text, sizeof text, &diag, tensor_of(j, &diag)),
-                         shortest(step, diag.value));
+                         shortest_double(step, diag.value));
     }
     if (status == NQ_E_UNSUPPORTED)
         return options_lacking("this combination of options");

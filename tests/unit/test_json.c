@@ -298,17 +298,54 @@ static void test_bytes_that_are_no_text(void **state)
     buffer_free(&b);
 }
 
+/* Numbers had 17 digits each, 0.1 was 0.10000000000000001. */
 static void test_numbers(void **state)
 {
     (void)state;
-    buffer b = {0};
+    static const char *const numbers[] = {"0",
+                                          "-0",
+                                          "1",
+                                          "-0.5",
+                                          "100",
+                                          "0.1",
+                                          "0.3333333333333333",
+                                          "1e+300",
+                                          "5e-324",
+                                          "0.0625",
+                                          "1e-310",
+                                          "1.5e-07",
+                                          "123456789012345",
+                                          "0.30000000000000004",
+                                          "2.2250738585072014e-308"};
     const double infinite = strtod("inf", NULL);
-    buffer_json_double(&b, 0.1);
+    buffer b = {0};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        buffer_json_double(&b, strtod(numbers[i], NULL));
+        assert_int_equal(b.n_bytes, strlen(numbers[i]));
+        assert_memory_equal(b.bytes, numbers[i], b.n_bytes);
+        b.n_bytes = 0;
+    }
     buffer_json_double(&b, infinite);
     buffer_json_double(&b, infinite - infinite);
-    assert_int_equal(b.n_bytes, 27);
-    assert_memory_equal(b.bytes, "0.10000000000000001nullnull", 27);
+    assert_int_equal(b.n_bytes, 8);
+    assert_memory_equal(b.bytes, "nullnull", 8);
     buffer_free(&b);
+}
+
+/* Any number comes back. */
+static void test_numbers_read_back(void **state)
+{
+    (void)state;
+    uint64_t bits = 1;
+    for (int i = 0; i < 20000; i++) {
+        double value;
+        char text[32];
+        bits = bits * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        const uint64_t exponent = i % 4 == 0 ? 0 : bits >> 32 & 0x7fe;
+        const uint64_t chosen = bits >> 12 | exponent << 52;
+        memcpy(&value, &chosen, sizeof value);
+        assert_true(strtod(shortest_double(text, value), NULL) == value);
+    }
 }
 
 int main(void)
@@ -326,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_written_strings),
         cmocka_unit_test(test_bytes_that_are_no_text),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_numbers_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
