@@ -4,6 +4,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "errors.h"
@@ -33,6 +34,12 @@ static bool is_number_type(uint32_t dtype)
 static bool same_shape(const nq_tensor *a, const nq_tensor *b)
 {
     return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof a->dims[0]) == 0;
+}
+
+/* Of tensors whose numbers are not compared. */
+static report_errors no_errors(void)
+{
+    return (report_errors){(double)NAN, (double)NAN, (double)NAN, (double)NAN};
 }
 
 static report_errors errors_of(const nq_distortion *d)
@@ -79,6 +86,7 @@ static int compare_numbers(job *j, report_row *row, const nq_tensor *a, const nq
     if (diag.status != NQ_OK)
         return cli_library_error(j->a.label, &diag, a);
     row->errors = errors_of(&d);
+    row->is_compared = true;
     row->is_equal = d.max_abs_error == 0;
     row->remark = row->is_equal ? NULL : "differs";
     if (!run_is_weight(a->dtype))
@@ -97,6 +105,9 @@ static int compare_bytes(const job *j, report_row *row, const nq_tensor *a, cons
         return cli_fault(&f);
     row->is_equal = n_bytes == 0 || memcmp(a->data, b->data, (size_t)n_bytes) == 0;
     row->remark = row->is_equal ? NULL : "differs";
+    if (row->is_equal)
+        row->errors = (report_errors){0, (double)INFINITY, 0, 0};
+    row->is_compared = true;
     return CLI_DONE;
 }
 
@@ -124,8 +135,7 @@ static int compare_tensor(job *j, report_row *row, size_t i)
 {
     const nq_tensor a = side_describe(&j->a, i);
     const size_t k = side_find(&j->b, a.name, a.name_bytes);
-    *row = (report_row){
-        .tensor = a, .n_elements = run_elements(&a), .errors = {0, (double)INFINITY, 0, 0}};
+    *row = (report_row){.tensor = a, .n_elements = run_elements(&a), .errors = no_errors()};
     if (k == j->b.n_tensors) {
         row->remark = "only in the first";
         return CLI_DONE;
@@ -140,6 +150,14 @@ static int compare_tensor(job *j, report_row *row, size_t i)
 
 /* ---- All of them --------------------------------------------------------------------------- */
 
+/* Totals are over what was compared. */
+static void count_row(report *r, const report_row *row)
+{
+    r->n_uncompared += !row->is_compared;
+    if (row->is_compared && run_is_weight(row->tensor.dtype))
+        r->n_elements += row->n_elements;
+}
+
 static int compare_all(job *j, report *r)
 {
     int code = CLI_DONE;
@@ -147,23 +165,29 @@ static int compare_all(job *j, report *r)
         report_row *row = &r->rows[i];
         code = compare_tensor(j, row, i);
         j->is_different = j->is_different || !row->is_equal;
-        if (run_is_weight(row->tensor.dtype))
-            r->n_elements += row->n_elements;
+        if (code == CLI_DONE)
+            count_row(r, row);
     }
     progress_clear();
     return code;
 }
 
-static void tell_rest(job *j)
+/* Lists what the second model alone has, and says so. */
+static int tell_rest(job *j, report *r)
 {
     char name[QUOTED_BYTES];
+    r->only_in_second = malloc((j->b.n_tensors + 1) * sizeof *r->only_in_second);
+    if (!r->only_in_second)
+        return cli_out_of_memory();
     for (size_t k = 0; k < j->b.n_tensors; k++) {
         const nq_tensor b = side_describe(&j->b, k);
         if (side_find(&j->a, b.name, b.name_bytes) < j->a.n_tensors)
             continue;
         j->is_different = true;
+        r->only_in_second[r->n_only_in_second++] = (json_name){b.name, b.name_bytes};
         cli_note("tensor %s is only in %s", fault_quote(name, b.name, b.name_bytes), j->b.label);
     }
+    return CLI_DONE;
 }
 
 static int print_report(const job *j, report *r)
@@ -171,7 +195,7 @@ static int print_report(const job *j, report *r)
     char label[512];
     r->is_comparison = r->has_errors = true;
     r->is_equal = !j->is_different;
-    r->errors = errors_of(&j->total);
+    r->errors = r->n_elements == 0 && r->n_uncompared > 0 ? no_errors() : errors_of(&j->total);
     if (j->o->json)
         return report_print_json(r);
     if (j->o->quiet)
@@ -195,8 +219,9 @@ static int run(job *j, report *r)
         code = compare_all(j, r);
     if (code != CLI_DONE)
         return code;
-    tell_rest(j);
-    code = print_report(j, r);
+    code = tell_rest(j, r);
+    if (code == CLI_DONE)
+        code = print_report(j, r);
     return code == CLI_DONE && j->is_different ? CLI_DIFFERENT : code;
 }
 

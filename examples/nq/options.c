@@ -115,8 +115,9 @@ static const verb verbs[] = {
      "IN.nq may be - for standard input. Every damaged tensor is named; exit 4 if there is any.\n"},
     {"compare", VERB_COMPARE, 2, "A B [OPTIONS]", "Tell how far two models are apart",
      "A and B are .nq files or what `nq compress` reads; one of them may be - for standard input.\n"
-     "Exit 0 if they hold the same tensors, 1 if not. Errors are sums over A's floating elements;\n"
-     "order and metadata do not matter.\n"},
+     "Exit 0 if they hold the same tensors, 1 if not. Errors and elements are totals over the "
+     "floating\n"
+     "tensors that both have in the same shape; order and metadata do not matter.\n"},
     {"curve", 0, 1, NULL, NULL, NULL},
 };
 #define N_VERBS (sizeof verbs / sizeof verbs[0])

@@ -24,6 +24,7 @@ bool report_make(report *r, size_t n_rows)
 void report_free(report *r)
 {
     free(r->rows);
+    free(r->only_in_second);
     *r = (report){0};
 }
 
@@ -97,8 +98,10 @@ static void add_row(buffer *b, const report *r, const report_row *row)
     buffer_printf(b, "], \"elements\": %" PRIu64, row->n_elements);
     if (r->has_sizes)
         add_coding(b, row);
-    if (r->is_comparison)
-        buffer_printf(b, ", \"equal\": %s", row->is_equal ? "true" : "false");
+    if (r->is_comparison) {
+        buffer_printf(b, ", \"equal\": %s, \"remark\": ", row->is_equal ? "true" : "false");
+        buffer_printf(b, row->remark ? "\"%s\"" : "null", row->remark);
+    }
     if (r->has_errors) {
         buffer_text(b, ", ");
         add_errors(b, &row->errors);
@@ -127,11 +130,23 @@ static void add_totals(buffer *b, const report *r)
     }
 }
 
+static void add_only_in_second(buffer *b, const report *r)
+{
+    buffer_text(b, "  \"only_in_second\": [");
+    for (size_t i = 0; i < r->n_only_in_second; i++) {
+        buffer_text(b, i ? ", " : "");
+        buffer_json_string(b, r->only_in_second[i].bytes, r->only_in_second[i].n_bytes);
+    }
+    buffer_text(b, "],\n");
+}
+
 int report_print_json(const report *r)
 {
     buffer b = {0};
     buffer_text(&b, "{\n");
     add_totals(&b, r);
+    if (r->is_comparison)
+        add_only_in_second(&b, r);
     buffer_text(&b, "  \"tensors\": [");
     for (size_t i = 0; i < r->n_rows; i++) {
         buffer_text(&b, i ? "," : "");
@@ -173,9 +188,9 @@ static void add_coding_cells(table *t, const report_row *row)
 
 static void add_error_cells(table *t, const report_errors *e)
 {
-    table_cell(t, "%.4g", e->mse);
+    table_cell(t, isnan(e->mse) ? "-" : "%.4g", e->mse);
     table_cell(t, isfinite(e->sqnr_db) ? "%.2f" : e->sqnr_db > 0 ? "exact" : "-", e->sqnr_db);
-    table_cell(t, "%.4g", e->max_abs_error);
+    table_cell(t, isnan(e->max_abs_error) ? "-" : "%.4g", e->max_abs_error);
 }
 
 int report_print_table(const report *r, const char *label)
@@ -207,6 +222,8 @@ int report_print_table(const report *r, const char *label)
 
 static void add_error_summary(buffer *b, const report_errors *e)
 {
+    if (isnan(e->mse))
+        return;
     if (isfinite(e->sqnr_db))
         buffer_printf(b, "  SQNR         %.2f dB\n", e->sqnr_db);
     else
@@ -225,6 +242,9 @@ int report_print_summary(const report *r, const char *label)
                       "  original     %" PRIu64 " bytes\n  compressed   %" PRIu64
                       " bytes\n  ratio        %.3f\n  bits/weight  %.4f\n",
                       r->original_bytes, r->compressed_bytes, report_ratio(r), report_bits(r));
+    if (r->n_uncompared)
+        buffer_printf(&b, "  uncompared   %zu tensor%s\n", r->n_uncompared,
+                      r->n_uncompared == 1 ? "" : "s");
     if (r->has_errors)
         add_error_summary(&b, &r->errors);
     return report_print(&b);

@@ -11,8 +11,9 @@
 #include <nq/nq.h>
 
 #include "common/buffer.h"
+#include "common/json.h"
 
-/* Distortion, over floating elements. */
+/* Distortion, over floating elements. NAN: not known, null in JSON and "-" in tables. */
 typedef struct report_errors {
     double mse;
     double sqnr_db;
@@ -32,8 +33,9 @@ typedef struct report_row {
     double bits_per_weight;
     double entropy_bits; /* NAN: not known */
     report_errors errors;
-    bool is_equal;      /* for compare */
-    const char *remark; /* for compare, or NULL */
+    bool is_compared; /* for compare: there was something to compare with */
+    bool is_equal;
+    const char *remark; /* what is the matter, or NULL */
 } report_row;
 
 typedef struct report {
@@ -46,6 +48,9 @@ typedef struct report {
     bool is_equal;
     uint64_t n_elements; /* of floating tensors */
     size_t n_rows;
+    size_t n_uncompared; /* tensors of the first model that have no counterpart to compare with */
+    json_name *only_in_second; /* borrowed names, in memory of the report */
+    size_t n_only_in_second;
     report_row *rows;
 } report;
 

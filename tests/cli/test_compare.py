@@ -5,6 +5,8 @@ import struct
 from files import bf16, f16, f32, f64, gauss, near, npy, safetensors
 from harness import demand
 
+ERRORS = ["mse", "sqnr_db", "max_abs_error", "weighted_distortion"]
+
 
 def pair(nq, a, b):
     nq.write("a.safetensors", safetensors(a))
@@ -29,10 +31,10 @@ def other(nq, a, b, remark):
 def check_equal_models(nq):
     a = [("x", "F32", [2, 3], f32([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])), ("y", "I32", [2], b"abcdefgh")]
     told = same(nq, a, a)
-    demand(list(told) == ["equal", "elements", "mse", "sqnr_db", "max_abs_error", "weighted_distortion",
-                          "tensors"], f"keys {list(told)}")
-    demand(list(told["tensors"][0]) == ["name", "dtype", "shape", "elements", "equal", "mse", "sqnr_db",
-                                        "max_abs_error", "weighted_distortion"], "keys of a tensor")
+    demand(list(told) == ["equal", "elements", *ERRORS, "only_in_second", "tensors"], f"keys {list(told)}")
+    demand(list(told["tensors"][0]) == ["name", "dtype", "shape", "elements", "equal", "remark", *ERRORS],
+           "keys of a tensor")
+    demand(told["only_in_second"] == [] and told["tensors"][0]["remark"] is None, "something lacks")
     demand(told["elements"] == 6 and told["mse"] == 0 and told["sqnr_db"] is None, "totals")
     same(nq, [], [])
     same(nq, [("e", "F32", [0, 2], b"")], [("e", "F32", [0, 2], b"")])
@@ -85,6 +87,28 @@ def check_what_does_not_match(nq):
     told = other(nq, [x], [("x", "F16", [2], f16([1.0, 2.0]))], "other type")
     demand(told["mse"] == 0, "values are compared over types")
     other(nq, [x], [("x", "I32", [2], f32([1.0, 2.0]))], "other type")
+
+
+def check_what_was_not_compared_has_no_errors(nq):
+    """It was reported with errors of 0, as if it were the same to the bit, and counted in totals."""
+    x, y = ("x", "F32", [2], f32([1.0, 2.0])), ("y", "F32", [3], f32([1.0, 2.0, 3.0]))
+    z = ("z\"", "F32", [1], f32([1.0]))
+    for b, remark in (([x, z], "only in the first"), ([x, z, ("y", "F32", [1, 3], y[3])], "other shape"),
+                      ([x, z, ("y", "I32", [3], y[3])], "other type")):
+        told = other(nq, [x, y], b, remark)
+        demand(told["elements"] == 2 and told["mse"] == 0, f"totals: {told}")
+        demand(told["only_in_second"] == ['z"'], f"{told['only_in_second']}")
+        row = told["tensors"][1]
+        demand(row["remark"] == remark and not row["equal"] and row["elements"] == 3, f"{row}")
+        demand([row[k] for k in ERRORS] == [None] * 4, f"errors of what was not compared: {row}")
+        text = nq.run("compare", "a.safetensors", "b.safetensors", expected=1).decode()
+        line = next(l for l in text.split("\n") if l.startswith("y "))
+        demand(line.split()[3:6] == ["-", "-", "-"], f"table: {line}")
+        demand("uncompared   1 tensor\n" in text and "2 weights" in text, f"summary: {text}")
+    told = other(nq, [x], [], "only in the first")
+    demand(told["elements"] == 0 and [told[k] for k in ERRORS] == [None] * 4, f"nothing was compared: {told}")
+    told = other(nq, [("i", "I8", [1], b"0")], [("i", "I8", [1], b"1")], "differs")
+    demand([told["tensors"][0][k] for k in ERRORS] == [None] * 4, "bytes that differ")
 
 
 def check_all_formats(nq):
