@@ -32,7 +32,10 @@ static const option options[] = {
      "uniform (the default): cells of one width around zero; kmeans;\n"
      "ecsq: levels that make error plus lambda times rate least"},
     {"step", 0, CODED, "S", set_step, "width of a cell, or"},
-    {"levels", 0, CODED, "K", set_levels, "at most so many levels in a codebook, or"},
+    {"levels", 0, CODED, "K", set_levels,
+     "at most so many levels in a codebook (uniform: the smallest step that\n"
+     "leaves no more, but not below some 2^-60 of the largest weight, 2^-52\n"
+     "with --level grid), or"},
     {"lambda", 0, CODED, "L", set_lambda, "price of a bit in units of distortion, or"},
     {"target", 0, CODED, "T", set_target,
      "the finest that keeps within a rate (3.2bpw), a ratio (10x), a size\n"

@@ -56,8 +56,13 @@ enum {
 enum {
     NQ_TARGET_NONE = 0,   /* not set: nq_plan_solve returns NQ_E_ARG */
     NQ_TARGET_STEP = 1,   /* width of a cell, > 0 (uniform) */
-    NQ_TARGET_LEVELS = 2, /* at most so many levels in each codebook, 1..NQ_MAX_LEVELS */
-    NQ_TARGET_LAMBDA = 3, /* price of a bit in units of distortion, >= 0 */
+    /* At most so many levels in each codebook, 1..NQ_MAX_LEVELS. Uniform: the smallest step that
+     * leaves so many. With at least as many as there are different weights, that is the finest with
+     * which all cells can be numbered: 2^(e - 60), or 2^(e - 52) for NQ_LEVEL_GRID, where 2^e is
+     * the largest power of two that is not above the largest magnitude. */
+    NQ_TARGET_LEVELS = 2,
+    NQ_TARGET_LAMBDA = 3, /* price of a bit in units of weighted distortion, >= 0; not for k-means */
+    /* These four are met from the safe side: no larger file, no lower SQNR than asked for. */
     NQ_TARGET_BITS_PER_WEIGHT = 4, /* of the whole file over all floating elements */
     NQ_TARGET_RATIO = 5,           /* original bytes over bytes of the file */
     NQ_TARGET_FILE_BYTES = 6,
