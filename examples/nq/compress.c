@@ -77,6 +77,25 @@ static const nq_tensor *tensor_of(const job *j, const nq_diag *diag)
     return diag->tensor < j->weights.n_tensors ? &j->weights.tensors[diag->tensor].tensor : NULL;
 }
 
+/* Numbers that may not be: which file has them, where, and what to do. */
+static int number_error(const job *j, nq_diag *diag)
+{
+    char text[1024], keep[KEEP_BYTES];
+    const nq_tensor *tensor = tensor_of(j, diag), *about = tensor;
+    const char *label = j->weights.label, *advice = "";
+    if (!tensor)
+        return cli_library_error(label, diag, tensor);
+    const st_tensor *importance = model_find(&j->importance, tensor->name, tensor->name_bytes);
+    if (diag->input == NQ_INPUT_IMPORTANCE && importance) {
+        about = &importance->tensor;
+        label = j->importance.label;
+        advice = "make it 0 or more, or ";
+        diag->element = importance_element(about, tensor, diag->element);
+    }
+    return cli_error(CLI_VALUES, "%s: %s; %sstore the tensor as it is with %s", label,
+                     cli_describe(text, sizeof text, diag, about), advice, cli_keep(keep, tensor));
+}
+
 static int plan_error(const job *j, nq_status status)
 {
     nq_diag diag;
@@ -97,6 +116,8 @@ static int plan_error(const job *j, nq_status status)
                          cli_describe(text, sizeof text, &diag, tensor_of(j, &diag)),
                          shortest_double(step, diag.value));
     }
+    if (status == NQ_E_NUMERIC)
+        return number_error(j, &diag);
     if (status == NQ_E_UNSUPPORTED)
         return options_lacking("this combination of options");
     return cli_library_error(j->weights.label, &diag, tensor_of(j, &diag));

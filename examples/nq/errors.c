@@ -5,6 +5,7 @@
 #include "errors.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -101,6 +102,8 @@ const char *cli_describe(char *out, size_t capacity, const nq_diag *diag, const 
         append(out, capacity, ": ");
     }
     append(out, capacity, "%s", diag->what[0] ? diag->what : nq_status_text(diag->status));
+    if (diag->status == NQ_E_NUMERIC && diag->element != NQ_NONE)
+        append(out, capacity, isnan(diag->value) ? " (nan)" : " (%.6g)", diag->value);
     if (diag->byte_offset != NQ_NONE)
         append(out, capacity, " (at byte %" PRIu64 " of the file)", diag->byte_offset);
     if (diag->status == NQ_E_LIMIT && diag->wanted)
@@ -113,6 +116,18 @@ int cli_library_error(const char *label, const nq_diag *diag, const nq_tensor *t
     char text[1024];
     return cli_error(cli_status_code(diag->status), "%s: %s", label,
                      cli_describe(text, sizeof text, diag, tensor));
+}
+
+/* Neither for the shell nor as a glob may a character of the name mean anything else. */
+const char *cli_keep(char out[KEEP_BYTES], const nq_tensor *tensor)
+{
+    char quoted[QUOTED_BYTES];
+    fault_quote(quoted, tensor->name, tensor->name_bytes);
+    const size_t n = strlen(quoted) - 2;
+    const bool is_simple = n > 0 && n == tensor->name_bytes && quoted[1] != '-' &&
+                           memcmp(quoted + 1, tensor->name, n) == 0 && !strpbrk(quoted, "*?[]\\'");
+    (void)snprintf(out, KEEP_BYTES, is_simple ? "--keep '%.*s'" : "--keep", (int)n, quoted + 1);
+    return out;
 }
 
 /* ---- Notes --------------------------------------------------------------------------------- */

@@ -42,6 +42,11 @@ int cli_library_error(const char *label, const nq_diag *diag, const nq_tensor *t
 /* The same text without printing, "tensor ..., element ...: what"; returns `out`. */
 const char *cli_describe(char *out, size_t capacity, const nq_diag *diag, const nq_tensor *tensor);
 
+/* How to have the tensor stored as it is: "--keep 'NAME'", or just "--keep" for a name that is not
+ * that simple; returns `out`. */
+#define KEEP_BYTES (QUOTED_BYTES + 16)
+const char *cli_keep(char out[KEEP_BYTES], const nq_tensor *tensor);
+
 /* A remark that is no error; nothing with --quiet. */
 void cli_note(const char *format, ...);
 void cli_set_quiet(bool is_quiet);

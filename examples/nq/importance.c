@@ -4,6 +4,7 @@
 #include "importance.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,15 +40,15 @@ static const char *show_shape(char out[128], const nq_tensor *tensor)
 
 int importance_find(const nq_tensor **out, const model *importance, const nq_tensor *tensor)
 {
-    char name[QUOTED_BYTES], has[128], wants[128];
+    char name[QUOTED_BYTES], has[128], wants[128], keep[KEEP_BYTES];
     const st_tensor *found = model_find(importance, tensor->name, tensor->name_bytes);
     *out = NULL;
     fault_quote(name, tensor->name, tensor->name_bytes);
     if (!found)
         return cli_error(CLI_VALUES,
                          "%s: no importance for tensor %s; add it, or store the tensor as it is "
-                         "with --keep",
-                         importance->label, name);
+                         "with %s",
+                         importance->label, name, cli_keep(keep, tensor));
     if (!is_number_type(found->tensor.dtype))
         return cli_error(CLI_VALUES,
                          "%s: tensor %s: importance of type %s; F32, F16, BF16 or F64 is expected",
@@ -58,6 +59,20 @@ int importance_find(const nq_tensor **out, const model *importance, const nq_ten
             importance->label, name, show_shape(has, &found->tensor), show_shape(wants, tensor));
     *out = &found->tensor;
     return CLI_DONE;
+}
+
+uint64_t importance_element(const nq_tensor *importance, const nq_tensor *tensor, uint64_t element)
+{
+    uint64_t found = 0, stride = 1;
+    for (uint32_t i = 1; i <= importance->rank && i <= tensor->rank; i++) {
+        const uint64_t own = importance->dims[importance->rank - i];
+        const uint64_t whole = tensor->dims[tensor->rank - i];
+        const uint64_t index = whole ? element % whole : 0;
+        found += own == 1 ? 0 : index * stride;
+        stride *= own;
+        element /= whole ? whole : 1;
+    }
+    return found;
 }
 
 /* ---- Values -------------------------------------------------------------------------------- */
@@ -80,6 +95,24 @@ static layout layout_of(uint32_t dtype)
     default:
         return (layout){UINT64_C(1) << 31, UINT64_C(0xff) << 23};
     }
+}
+
+/* The number that these bits are. */
+static double value_of(uint64_t bits, uint32_t dtype)
+{
+    double value;
+    float single;
+    if (dtype == NQ_F64)
+        return memcpy(&value, &bits, sizeof value), value;
+    if (dtype == NQ_F16) {
+        const int exponent = (int)(bits >> 10 & 31), fraction = (int)(bits & 1023);
+        value = exponent == 31  ? (fraction ? (double)NAN : (double)INFINITY)
+                : exponent == 0 ? ldexp(fraction, -24)
+                                : ldexp(fraction + 1024, exponent - 25);
+        return bits >> 15 ? -value : value;
+    }
+    const uint32_t word = (uint32_t)(dtype == NQ_BF16 ? bits << 16 : bits);
+    return memcpy(&single, &word, sizeof single), (double)single;
 }
 
 static uint64_t load(const uint8_t *at, size_t width)
@@ -109,8 +142,9 @@ int importance_check(const model *importance, const nq_tensor *tensor)
             continue;
         diag.status = NQ_E_NUMERIC;
         diag.element = i;
-        (void)snprintf(diag.what, sizeof diag.what, "%s importance",
-                       is_finite ? "negative" : "non-finite");
+        diag.value = value_of(bits, tensor->dtype);
+        (void)snprintf(diag.what, sizeof diag.what, "importance that is %s",
+                       is_finite ? "negative" : "not finite");
         return cli_library_error(importance->label, &diag, tensor);
     }
     return CLI_DONE;

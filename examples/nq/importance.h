@@ -14,6 +14,9 @@
  */
 int importance_find(const nq_tensor **out, const model *importance, const nq_tensor *tensor);
 
+/* The element of a tensor's importance that belongs to this element of the tensor. */
+uint64_t importance_element(const nq_tensor *importance, const nq_tensor *tensor, uint64_t element);
+
 /* Whether all values are finite and not negative; CLI_VALUES, printed, if not. */
 int importance_check(const model *importance, const nq_tensor *tensor);
 

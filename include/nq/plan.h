@@ -168,8 +168,8 @@ NQ_API NQ_NODISCARD nq_status nq_plan_add_metadata(nq_plan *plan, const char *ke
  * Reads weights and importance, and finds levels, codes and tables for the target.
  * Returns NQ_OK; NQ_E_ARG (no target, or importance for some tensors of a codebook only);
  * NQ_E_NUMERIC (NaN or infinite weights; NaN, infinite or negative importance: nq_plan_diag names
- * tensor and element); NQ_E_LIMIT (more than NQ_MAX_LEVELS levels: the record's `value` is a step
- * that works); NQ_E_NOMEM; NQ_E_CANCELLED; NQ_E_STATE when already solved. Since 0.1.
+ * tensor, element, input and value); NQ_E_LIMIT (more than NQ_MAX_LEVELS levels: the record's
+ * `value` is a step that works); NQ_E_NOMEM; NQ_E_CANCELLED; NQ_E_STATE when already solved. Since 0.1.
  */
 NQ_API NQ_NODISCARD nq_status nq_plan_solve(nq_plan *plan) NQ_NOEXCEPT;
 

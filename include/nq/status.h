@@ -54,6 +54,9 @@ enum {
 /* "no tensor", "no element", "no offset" in nq_diag. */
 #define NQ_NONE UINT64_MAX
 
+/* Which input a record is about: a tensor, or what was given as its importance. */
+enum { NQ_INPUT_TENSOR = 0, NQ_INPUT_IMPORTANCE = 1 };
+
 /*
  * Where and what, beside a status. The caller sets struct_size (nq_diag_init does) and passes the
  * record where a function takes one, or asks a handle for the one of its last failure.
@@ -67,6 +70,8 @@ typedef struct nq_diag {
     uint64_t wanted;      /* bytes, levels or elements that would have been needed, or 0 */
     double value;         /* the offending or the nearest possible number, or 0 */
     char what[104];       /* one English phrase, NUL-terminated, without tensor or offset */
+    uint32_t input;       /* NQ_INPUT_*; the element is the tensor's in either case */
+    uint32_t unused;      /* 0 */
 } nq_diag;
 
 /* Sets every field to "nothing", and struct_size to sizeof(nq_diag). Since 0.1. */

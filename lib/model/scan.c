@@ -101,6 +101,7 @@ static nq_status refuse(const scan *all, const nqi_chunk *chunk, const chunk_sca
                           : "importance that is negative or not finite",
                 all->g->tensors[chunk->part], element, NQ_NONE);
     all->diag->value = s->bad_value;
+    all->diag->input = is_weight ? NQ_INPUT_TENSOR : NQ_INPUT_IMPORTANCE;
     return NQ_E_NUMERIC;
 }
 

@@ -110,9 +110,12 @@ nq_status nqi_model_add(nqi_model *m, const nq_tensor *tensor, const nq_tensor *
     void *items = m->tensors;
     char *name;
     NQI_TRY(check_tensor(&t.n, m, tensor, diag));
-    if (make_views(&t, importance) != NQ_OK)
-        return refuse(diag, NQ_E_ARG, "importance whose shape does not broadcast to its tensor's",
-                      m->n_tensors, 0);
+    if (make_views(&t, importance) != NQ_OK) {
+        refuse(diag, NQ_E_ARG, "importance whose shape does not broadcast to its tensor's",
+               m->n_tensors, 0);
+        diag->input = NQ_INPUT_IMPORTANCE;
+        return NQ_E_ARG;
+    }
     t.is_quantized = wants_levels(m, tensor, t.n, t.options.keep);
     nq_status status = nqi_grow(&items, &m->tensors_capacity, &m->env.allocator, m->n_tensors + 1,
                                 sizeof(nqi_model_tensor));

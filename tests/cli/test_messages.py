@@ -1,6 +1,8 @@
 """What errors say: which file, which tensor, where, and what to do."""
 
-from files import f32, gauss, safetensors
+import math
+
+from files import bf16, f16, f32, f64, gauss, safetensors
 from harness import demand
 
 
@@ -26,3 +28,60 @@ def check_mistakes_in_plain_words(nq):
 def check_help_tells_who_has_a_codebook(nq):
     text = " ".join(nq.run("compress", "--help").decode().split())
     demand("each tensor with a step or levels of its own has a codebook of its own" in text, text)
+
+
+# ---- Numbers that may not be ---------------------------------------------------------------
+
+
+def refused(nq, weights, importance=None):
+    nq.write("m.safetensors", safetensors(weights))
+    more = []
+    if importance is not None:
+        nq.write("h.safetensors", safetensors(importance))
+        more = ["--importance", "h.safetensors"]
+    return nq.run("compress", "m.safetensors", "--step", "0.01", *more, expected=5).err
+
+
+def check_bad_weights(nq):
+    """File, tensor, place, value, and what to do."""
+    for value, shown in ((math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")):
+        w = gauss(2000)
+        w[57] = value
+        error = refused(nq, [("w", "F32", [40, 50], f32(w))])
+        demand(error == 'nq: m.safetensors: tensor "w": element 57 [1, 7]: a weight that is not finite '
+                        f"({shown}); store the tensor as it is with --keep 'w'\n", error)
+    nq.run("compress", "m.safetensors", "--step", "0.01", "--keep", "w")
+
+
+def check_keep_is_named_where_it_would_work(nq):
+    bad = f32([math.nan] * 2000)
+    for name in ("a b.weight", "é", "x" * 60):
+        error = refused(nq, [(name, "F32", [2000], bad)])
+        demand(error.endswith(f"--keep '{name}'\n"), error)
+        nq.run("compress", "m.safetensors", "--step", "0.01", "--keep", name, "--dry-run")
+    for name in ("", "a*", "a?", "[a", "it's", "back\\slash", 'a"b', "-x", "x" * 2000, "new\nline"):
+        error = refused(nq, [(name, "F32", [2000], bad)])
+        demand(error.endswith("with --keep\n"), error)
+
+
+def check_bad_importance_is_blamed_on_its_file(nq):
+    """It was blamed on the file of the weights."""
+    weights = [("w", "F32", [40, 50], f32(gauss(2000)))]
+    for value, shown in ((math.nan, "nan"), (math.inf, "inf"), (-0.5, "-0.5")):
+        for dtype, pack in (("F32", f32), ("F16", f16), ("BF16", bf16), ("F64", f64)):
+            for shape, n, bad, place in (([40, 50], 2000, 57, "57 [1, 7]"), ([50], 50, 7, "7"),
+                                         ([40, 1], 40, 3, "3 [3, 0]"), ([], 1, 0, "0")):
+                h = [1.0] * n
+                h[bad] = value
+                error = refused(nq, weights, [("w", dtype, shape, pack(h))])
+                demand(error == f'nq: h.safetensors: tensor "w": element {place}: importance that is negative or '
+                                f"not finite ({shown}); make it 0 or more, or store the tensor as it is with "
+                                "--keep 'w'\n", error)
+                nq.write("b.safetensors", safetensors([("w", "F32", [40, 50], f32([0.0] * 2000))]))
+                error = nq.run("compare", "m.safetensors", "b.safetensors", "--importance", "h.safetensors",
+                               expected=5).err
+                demand(error.startswith(f'nq: h.safetensors: tensor "w": element {place}: importance that is '),
+                       error)
+                demand(f"({shown})" in error, error)
+    error = refused(nq, weights, [])
+    demand(error.endswith("store the tensor as it is with --keep 'w'\n"), error)
