@@ -225,6 +225,8 @@ static int fill_row(report_row *row, const job *j, size_t i)
                         .is_quantized = t.is_quantized != 0,
                         .method = t.method,
                         .codec = t.codec,
+                        .codebook = t.codebook,
+                        .level_rule = t.level_rule,
                         .n_levels = t.is_quantized ? t.n_levels : 0,
                         .step = t.is_quantized ? t.step : 0,
                         .n_bytes = t.bytes,
@@ -237,6 +239,51 @@ static int fill_row(report_row *row, const job *j, size_t i)
                  fault_quote(name, row->tensor.name, row->tensor.name_bytes));
     }
     return CLI_DONE;
+}
+
+/* Says which tensors would be smaller as they are: codes are only chosen among each other. Levels
+ * count where no other tensor has them, too; the cells' middles are not stored one by one. */
+static void tell_larger(const report *r, const uint32_t *codebook_uses)
+{
+    char name[QUOTED_BYTES], keep[KEEP_BYTES], others[64] = "";
+    uint64_t n_larger = 0, quantized = 0, kept = 0;
+    const report_row *first = NULL;
+    for (size_t i = 0; i < r->n_rows; i++) {
+        const report_row *row = &r->rows[i];
+        const uint64_t as_it_is = row->n_elements * (nq_dtype_bits(row->tensor.dtype) / 8);
+        const uint64_t n_bytes =
+            row->n_bytes + (row->is_quantized && codebook_uses[row->codebook] == 1 &&
+                                    row->level_rule != NQ_LEVEL_GRID
+                                ? 4 * (uint64_t)row->n_levels
+                                : 0);
+        if (!row->is_quantized || n_bytes <= as_it_is)
+            continue;
+        first = first ? first : row;
+        n_larger++;
+        quantized += n_bytes;
+        kept += as_it_is;
+    }
+    if (!first)
+        return;
+    if (n_larger > 1)
+        (void)snprintf(others, sizeof others, " and %" PRIu64 " more", n_larger - 1);
+    cli_note("tensor %s%s: %" PRIu64 " bytes quantized, %" PRIu64 " stored as before (%s)",
+             fault_quote(name, first->tensor.name, first->tensor.name_bytes), others, quantized,
+             kept, cli_keep(keep, &first->tensor));
+}
+
+/* Rows for all tensors; counts who has each codebook. */
+static int fill_rows(report *r, const job *j, uint32_t *codebook_uses)
+{
+    int code = CLI_DONE;
+    for (size_t i = 0; i < r->n_rows && code == CLI_DONE; i++) {
+        code = fill_row(&r->rows[i], j, i);
+        if (code == CLI_DONE && r->rows[i].is_quantized)
+            codebook_uses[r->rows[i].codebook]++;
+    }
+    if (code == CLI_DONE)
+        tell_larger(r, codebook_uses);
+    return code;
 }
 
 static int make_report(report *r, const job *j)
@@ -253,9 +300,11 @@ static int make_report(report *r, const job *j)
     r->n_elements = total.n_elements;
     r->errors =
         (report_errors){total.mse, total.sqnr_db, total.max_abs_error, total.weighted_distortion};
-    int code = CLI_DONE;
-    for (size_t i = 0; i < r->n_rows && code == CLI_DONE; i++)
-        code = fill_row(&r->rows[i], j, i);
+    uint32_t *codebook_uses = calloc((size_t)total.n_codebooks + 1, sizeof *codebook_uses);
+    if (!codebook_uses)
+        return cli_out_of_memory();
+    const int code = fill_rows(r, j, codebook_uses);
+    free(codebook_uses);
     return code;
 }
 

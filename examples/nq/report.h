@@ -27,6 +27,8 @@ typedef struct report_row {
     bool is_quantized; /* if not, there is no method, step and entropy */
     uint32_t method;   /* NQ_METHOD_* */
     uint32_t codec;    /* NQ_CODEC_* */
+    uint32_t codebook; /* its number; for compress alone, like the next */
+    uint32_t level_rule;
     uint32_t n_levels;
     double step; /* 0: none */
     uint64_t n_bytes;

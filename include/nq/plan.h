@@ -88,7 +88,9 @@ typedef struct nq_plan_options {
     uint32_t scope;            /* NQ_SCOPE_*; default model */
     uint32_t channel_axis;     /* of NQ_SCOPE_CHANNEL and NQ_IMPORTANCE_CHANNEL_MEAN; default 0 */
     uint32_t level_rule;       /* NQ_LEVEL_*; default weighted */
-    uint32_t codec;            /* NQ_CODEC_*; default NQ_CODEC_AUTO */
+    uint32_t codec;            /* NQ_CODEC_*; default NQ_CODEC_AUTO: the smallest of the codes for
+                                  indices. A quantized tensor stays so even where it would be
+                                  smaller stored as it is: the report's bytes tell */
     uint32_t max_code_length;  /* Huffman: longest codeword in bits; 0: the codec's default */
     uint32_t block_log2;       /* elements of a block, 2^10..2^24; 0: NQ_BLOCK_LOG2_DEFAULT */
     uint32_t importance_mean;  /* NQ_IMPORTANCE_*; default each element its own */
