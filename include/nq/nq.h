@@ -13,6 +13,7 @@
 #include "distortion.h"
 #include "ecsq.h"
 #include "export.h"
+#include "importance.h"
 #include "plan.h"
 #include "stats.h"
 #include "status.h"

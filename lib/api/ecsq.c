@@ -75,7 +75,7 @@ static nq_status fill_codebook(nq_codebook *c, const outcome *o, const nqi_rows 
     }
     NQI_TRY(nqi_api_codebook_make_lengths(c));
     memcpy(c->lengths, o->lengths, o->k * sizeof *c->lengths);
-    c->needs_importance = rows && !rows->is_plain;
+    c->needs_importance = rows != NULL;
     return nqi_rdo_create(&c->rdo, &c->env, rows, o->levels, o->lengths, o->k, o->lambda);
 }
 
