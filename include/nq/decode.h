@@ -7,6 +7,8 @@
  *     nq_decoder_read(decoder, NQ_F32, first, count, out);
  *     nq_decoder_destroy(decoder);
  *
+ * or, where weights are only multiplied with, nq_decoder_matvec, which never stores them.
+ *
  * A decoder owns the tables of one tensor and belongs to one thread at a time; any number of them
  * may work on one reader at once. Payloads are untrusted: every block's checksum is verified before
  * it is used (unless switched off), and decoding is safe on any bytes even so.
@@ -94,6 +96,24 @@ NQ_API NQ_NODISCARD nq_status nq_decoder_read(nq_decoder *decoder, uint32_t dtyp
 NQ_API NQ_NODISCARD nq_status nq_decoder_read_indices(nq_decoder *decoder, uint64_t first,
                                                       uint64_t count,
                                                       uint16_t *indices) NQ_NOEXCEPT;
+
+/*
+ * Adds the product of rows of the tensor with a vector to y, without the weights ever being stored:
+ * y[i] += sum over k of W[first_row + i][k] x[k], for i below n_rows. Rows are the tensor's outermost
+ * dimension, columns the product of all others; a tensor of less than two dimensions is one row. x
+ * has as many elements as there are columns, y has n_rows; they must not overlap.
+ *
+ * A row's products are added in f32 in an order that depends on nothing but the number of columns,
+ * so that the result is the same on every machine. Going on with the next rows continues in the open
+ * block; blocks that rows share are not decoded twice then.
+ *
+ * For tensors that nq_decoder_read can read as NQ_F32. Returns what it does; NQ_E_ARG also for rows
+ * that there are not. After a failure y has the rows in front of the damage added, and no others.
+ * Since 0.1.
+ */
+NQ_API NQ_NODISCARD nq_status nq_decoder_matvec(nq_decoder *decoder, uint64_t first_row,
+                                                uint64_t n_rows, const float *x,
+                                                float *y) NQ_NOEXCEPT;
 
 /*
  * The levels that indices stand for, owned by the decoder. For a stored tensor *levels is NULL and

@@ -161,7 +161,8 @@ static nq_status open_block(nq_decoder *d, uint64_t block, bool verifies)
 static nq_status next_piece(nq_decoder *d)
 {
     const uint32_t n = NQI_MIN(NQI_PIECE, d->block_elems - d->piece_end);
-    nq_status status = nqi_block_next_u16(d->block, d->piece, n);
+    nq_status status = d->is_narrow ? nqi_block_next_u8(d->block, d->piece, n)
+                                    : nqi_block_next_u16(d->block, d->piece, n);
     if (status == NQ_OK && d->piece_end + n == d->block_elems)
         status = nqi_block_end(d->block);
     if (status != NQ_OK)
@@ -172,8 +173,7 @@ static nq_status next_piece(nq_decoder *d)
     return NQ_OK;
 }
 
-/* Has `element` decoded: the first in *indices, the piece's rest behind it. */
-static nq_status seek(nq_decoder *d, uint64_t element, const uint16_t **indices, size_t *n)
+nq_status nqi_decoder_seek(nq_decoder *d, uint64_t element, size_t *place, size_t *n)
 {
     const uint64_t block = element >> d->tensor.block_log2;
     const uint32_t within = (uint32_t)(element & ((UINT64_C(1) << d->tensor.block_log2) - 1));
@@ -181,7 +181,7 @@ static nq_status seek(nq_decoder *d, uint64_t element, const uint16_t **indices,
         NQI_TRY(open_block(d, block, !(d->flags & NQ_DECODER_SKIP_CHECKSUMS)));
     while (within >= d->piece_end)
         NQI_TRY(next_piece(d));
-    *indices = d->piece + (within - d->piece_begin);
+    *place = within - d->piece_begin;
     *n = d->piece_end - within;
     return NQ_OK;
 }
@@ -212,16 +212,27 @@ static void narrow_levels(nq_decoder *d, uint32_t dtype)
     d->narrow_dtype = dtype;
 }
 
-static void emit_f32(uint8_t *out, const float *levels, const uint16_t *indices, size_t n)
+/* Of more levels than a byte can tell apart. */
+static void emit_wide(uint8_t *out, const nq_decoder *d, uint32_t dtype, const uint16_t *indices,
+                      size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        nqi_store_f32(out + i * sizeof(float), levels[indices[i]]);
+    if (dtype == NQ_F32)
+        for (size_t i = 0; i < n; i++)
+            nqi_store_f32(out + i * sizeof(float), d->levels[indices[i]]);
+    else
+        for (size_t i = 0; i < n; i++)
+            nqi_store_u16(out + i * sizeof(uint16_t), d->narrow[indices[i]]);
 }
 
-static void emit_u16(uint8_t *out, const uint16_t *levels, const uint16_t *indices, size_t n)
+/* n elements of the piece from `place` on. */
+static void emit(uint8_t *out, const nq_decoder *d, uint32_t dtype, size_t place, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        nqi_store_u16(out + i * sizeof(uint16_t), levels[indices[i]]);
+    if (!d->is_narrow)
+        emit_wide(out, d, dtype, (const uint16_t *)d->piece + place, n);
+    else if (dtype == NQ_F32)
+        d->kernels->f32(out, d->levels, d->n_levels, (const uint8_t *)d->piece + place, n);
+    else
+        d->kernels->u16(out, d->narrow, d->n_levels, (const uint8_t *)d->piece + place, n);
 }
 
 static nq_status read_quantized(nq_decoder *d, uint32_t dtype, uint64_t first, uint64_t count,
@@ -230,14 +241,10 @@ static nq_status read_quantized(nq_decoder *d, uint32_t dtype, uint64_t first, u
     if (dtype != NQ_F32)
         narrow_levels(d, dtype);
     while (count > 0) {
-        const uint16_t *indices;
-        size_t n;
-        NQI_TRY(seek(d, first, &indices, &n));
+        size_t place, n;
+        NQI_TRY(nqi_decoder_seek(d, first, &place, &n));
         n = (size_t)NQI_MIN(n, count);
-        if (dtype == NQ_F32)
-            emit_f32(out, d->levels, indices, n);
-        else
-            emit_u16(out, d->narrow, indices, n);
+        emit(out, d, dtype, place, n);
         out += n * (dtype == NQ_F32 ? sizeof(float) : sizeof(uint16_t));
         first += n;
         count -= n;
@@ -248,11 +255,14 @@ static nq_status read_quantized(nq_decoder *d, uint32_t dtype, uint64_t first, u
 static nq_status read_indices(nq_decoder *d, uint64_t first, uint64_t count, uint16_t *out)
 {
     while (count > 0) {
-        const uint16_t *indices;
-        size_t n;
-        NQI_TRY(seek(d, first, &indices, &n));
+        size_t place, n;
+        NQI_TRY(nqi_decoder_seek(d, first, &place, &n));
         n = (size_t)NQI_MIN(n, count);
-        memcpy(out, indices, n * sizeof *out);
+        if (d->is_narrow)
+            for (size_t i = 0; i < n; i++)
+                out[i] = ((const uint8_t *)d->piece)[place + i];
+        else
+            memcpy(out, (const uint16_t *)d->piece + place, n * sizeof *out);
         out += n;
         first += n;
         count -= n;

@@ -6,6 +6,7 @@
 #define NQI_API_DECODE_H
 
 #include "codec/code_dec.h"
+#include "codec/levels_dec.h"
 #include "container/reader.h"
 #include "nq/decode.h"
 
@@ -29,11 +30,13 @@ struct nq_decoder {
     /* Memory behind this struct. */
     float *levels;
     uint16_t *narrow; /* the levels as narrow_dtype */
-    uint16_t *piece;  /* indices of the piece that was decoded last */
+    void *piece;      /* indices of the piece that was decoded last: bytes if is_narrow, else u16 */
     uint8_t *buffer;  /* a block's bytes, where the source is a callback */
     size_t buffer_bytes;
     void *block_memory;
     nqi_code *code;
+    const nqi_levels_kernels *kernels;
+    bool is_narrow;        /* at most 256 levels */
     uint32_t narrow_dtype; /* NQ_NO_ID: none yet */
 
     /* The open block. */
@@ -71,6 +74,10 @@ nq_status nqi_decoder_read(nq_decoder *decoder, uint32_t dtype, uint64_t first, 
 
 /* Checks a block: its checksum, whatever the flags, and that it decodes to its end. */
 nq_status nqi_decoder_check_block(nq_decoder *decoder, uint64_t block);
+
+/* Has `element` of a quantized tensor decoded: where in the piece it is, and how many elements there
+ * are from it on. */
+nq_status nqi_decoder_seek(nq_decoder *decoder, uint64_t element, size_t *place, size_t *n);
 
 /* Number of the first element that has bits in a block. */
 uint64_t nqi_decoder_first_element(const nq_decoder *decoder, uint64_t block);

@@ -226,7 +226,8 @@ nq_status nqi_decoder_build(nq_decoder **out, void *memory, size_t memory_bytes,
                       .n_levels = s.codebook.n_levels,
                       .levels = (float *)(void *)(base + p.levels),
                       .narrow = (uint16_t *)(void *)(base + p.narrow),
-                      .piece = (uint16_t *)(void *)(base + p.piece),
+                      .piece = base + p.piece,
+                      .is_narrow = s.codebook.n_levels <= 256,
                       .buffer = base + p.buffer,
                       .buffer_bytes = p.buffer_bytes,
                       .block_memory = base + p.block,
@@ -236,6 +237,7 @@ nq_status nqi_decoder_build(nq_decoder **out, void *memory, size_t memory_bytes,
     if (s.tensor.codec != NQ_CODEC_STORED) {
         const uint64_t cpu =
             nqi_cpu_features() & ~(options->cpu_disabled | reader->cpu_disabled);
+        d->kernels = nqi_levels_kernels_for(cpu);
         NQI_TRY(load_codebook(d, &s, diag));
         NQI_TRY(load_code(d, &s, base + p.code, cpu, diag));
     }

@@ -52,5 +52,6 @@ bool next_cpu(uint64_t *cpu, unsigned *at);
 void test_rans_kernels(void);
 void test_unpack_kernels(void);
 void test_crc_kernels(void);
+void test_levels_kernels(void);
 
 #endif

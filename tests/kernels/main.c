@@ -84,6 +84,7 @@ int main(void)
 {
     printf("features: 0x%llx\n", (unsigned long long)nqi_cpu_features());
     test_crc_kernels();
+    test_levels_kernels();
     test_unpack_kernels();
     test_rans_kernels();
     return 0;
