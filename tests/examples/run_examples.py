@@ -22,6 +22,7 @@ CALLS = [
     ("04_context", [], r"^300000 weights in \d+ bytes, the same with hooks; "
                        r"stopped: NQ_E_CANCELLED; 0 bytes of memory left in use\n$"),
     ("05_codec", [], r"^fixed length: 4\.\d+ bits an index\nHuffman: [12]\.\d+ bits an index\n$"),
+    ("06_multiply", ["{file}"], r"^(-?\d\S* ){9}-?\d\S*\n$"),
 ]
 
 
