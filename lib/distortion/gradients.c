@@ -33,6 +33,17 @@ typedef struct job {
     tally *total;
 } job;
 
+static void add_slice(tally *tallies, const job *j, const uint16_t *indices, const float *g,
+                      size_t n)
+{
+    const size_t last_lane = j->n_lanes - 1, k = j->k; /* one lane, or a power of two */
+    for (size_t i = 0; i < n; i++) {
+        tally *t = &tallies[(i & last_lane) * k + indices[i]];
+        t->sum += (double)g[i];
+        t->count += 1;
+    }
+}
+
 static void sum_chunk(void *arg, const nqi_chunk *chunk)
 {
     const job *j = arg;
@@ -48,11 +59,7 @@ static void sum_chunk(void *arg, const nqi_chunk *chunk)
         if (largest >= j->k)
             break;
         nqi_view_f32(g, j->gradient, chunk->first + done, n);
-        for (size_t i = 0; i < n; i++) {
-            tally *t = &s->tallies[i % j->n_lanes * j->k + indices[i]];
-            t->sum += (double)g[i];
-            t->count += 1;
-        }
+        add_slice(s->tallies, j, indices, g, n);
     }
     s->has_bad_index = largest >= j->k;
 }
