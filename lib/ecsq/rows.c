@@ -163,8 +163,7 @@ void nqi_rows_free(nqi_rows *r)
     nqi_free(a, r->sums, r->n_sums, sizeof *r->sums);
     nqi_free(a, r->counts, r->capacity, sizeof *r->counts);
     nqi_free(a, r->x, r->capacity, sizeof *r->x);
-    nqi_free(a, r->h, r->capacity, sizeof *r->h);
-    nqi_free(a, r->w, r->capacity, sizeof *r->w);
+    nqi_free(a, r->points, r->capacity, sizeof(uint64_t));
     nqi_free(a, r->rows, r->n_rows, sizeof *r->rows);
     *r = (nqi_rows){.allocator = r->allocator};
 }

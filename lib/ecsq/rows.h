@@ -55,8 +55,7 @@ typedef struct nqi_rows {
 
     /* What rows point to. */
     size_t capacity; /* points */
-    float *w;
-    float *h;
+    void *points;    /* of weights: those of a row, then their importance, 8 bytes for both */
     double *x;
     double *counts;
     nqi_row_sums *sums;

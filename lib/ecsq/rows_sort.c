@@ -1,7 +1,9 @@
 /*
  * Rows of all weights: see rows.h. Weights go straight from where they are to the rows of their
- * importance, which are told by the upper bits of its float, four rows an octave; then each row is
- * sorted on its own. Nothing is held twice but what workers sort.
+ * importance, which are told by the upper bits of its float, four rows an octave: as one word, the
+ * weight's key above and the importance below. Then each row is sorted on its own, from the low
+ * digits of the keys to the high ones, and taken apart. Nothing is held twice but what workers
+ * sort.
  */
 #include <assert.h>
 #include <float.h>
@@ -9,7 +11,6 @@
 
 #include "base/checked.h"
 #include "ecsq/rows.h"
-#include "stats/sort.h"
 
 static_assert(0x7f7fffff >> NQI_ROW_SHIFT < NQI_N_ROWS, "all finite floats have a row");
 
@@ -76,11 +77,11 @@ static void count_piece(void *arg, uint64_t index, uint32_t worker)
     p->n_weightless = p->places[NQI_N_ROWS];
 }
 
-/* Keys go where weights will be, until they are sorted. */
 static void move_piece(void *arg, uint64_t index, uint32_t worker)
 {
     const job *j = arg;
     piece *p = &j->pieces[index];
+    uint64_t *points = j->rows->points;
     float w[NQI_SLICE_ELEMS], h[NQI_SLICE_ELEMS];
     (void)worker;
     for (size_t at = 0; at < p->n; at += NQI_SLICE_ELEMS) {
@@ -90,10 +91,7 @@ static void move_piece(void *arg, uint64_t index, uint32_t worker)
             const uint32_t row = nqi_row_number(h[i]);
             if (row == NQI_N_ROWS)
                 continue;
-            const uint64_t to = p->places[row]++;
-            const uint32_t key = nqi_key(w[i]);
-            memcpy(&j->rows->w[to], &key, sizeof key);
-            j->rows->h[to] = h[i];
+            points[p->places[row]++] = (uint64_t)nqi_key(w[i]) << 32 | nqi_f32_bits(h[i]);
         }
     }
 }
@@ -140,46 +138,99 @@ static size_t find_places(job *j)
     return at;
 }
 
-/* ---- Rows ---------------------------------------------------------------------------------- */
+/* ---- Sorting ------------------------------------------------------------------------------- */
 
-static nq_status sort_points(const job *j, size_t begin, size_t n)
+#define DIGIT_BITS 11u
+#define DIGITS     (1u << DIGIT_BITS)
+#define N_PASSES   3u
+static_assert(N_PASSES * DIGIT_BITS >= 32, "digits cover a key");
+
+/* What a row is sorted with. */
+typedef struct desk {
+    size_t places[N_PASSES][DIGITS];
+    uint64_t points[];
+} desk;
+
+static uint32_t digit_of(uint64_t point, unsigned pass)
 {
-    void *memory;
-    const nqi_rows *r = j->rows;
-    nqi_env serial = *j->env; /* rows are what runs in parallel */
-    serial.runner = nqi_runner_serial();
-    NQI_TRY(nqi_alloc(&memory, &serial.allocator, n, 2 * sizeof(uint32_t)));
-    uint32_t *scratch = memory;
-    nqi_sorting s = {.n = n,
-                     .load_bytes = sizeof(float),
-                     .keys = (uint32_t *)(void *)(r->w + begin),
-                     .keys2 = scratch,
-                     .load = r->h + begin,
-                     .load2 = scratch + n};
-    const nq_status status = nqi_sort_by_key(&s, &serial);
-    if (status == NQ_OK && s.keys == scratch) {
-        memcpy(r->w + begin, scratch, n * sizeof(float));
-        memcpy(r->h + begin, scratch + n, n * sizeof(float));
-    }
-    nqi_free(&serial.allocator, memory, n, 2 * sizeof(uint32_t));
-    return status;
+    return (uint32_t)(point >> (32 + pass * DIGIT_BITS)) % DIGITS;
 }
 
-static void make_row(nqi_row *row, const nqi_rows *r, size_t begin, size_t n)
+static void count_digits(desk *d, const uint64_t *points, size_t n)
 {
-    float least = FLT_MAX, most = 0;
-    for (size_t i = begin; i < begin + n; i++) {
-        uint32_t key;
-        memcpy(&key, &r->w[i], sizeof key);
-        r->w[i] = nqi_key_weight(key);
-        least = NQI_MIN(least, r->h[i]);
-        most = NQI_MAX(most, r->h[i]);
+    memset(d->places, 0, sizeof d->places);
+    for (size_t i = 0; i < n; i++)
+        for (unsigned pass = 0; pass < N_PASSES; pass++)
+            d->places[pass][digit_of(points[i], pass)]++;
+}
+
+/* Turns numbers into places; false when one digit has all points, so that nothing would move. */
+static bool find_digits(size_t *places, size_t n)
+{
+    size_t at = 0;
+    for (uint32_t digit = 0; digit < DIGITS; digit++) {
+        const size_t count = places[digit];
+        if (count == n)
+            return false;
+        places[digit] = at;
+        at += count;
     }
-    *row = (nqi_row){.n = n,
-                     .w = r->w + begin,
-                     .h = r->h + begin,
-                     .h_min = (double)least,
-                     .h_max = (double)most};
+    return true;
+}
+
+static void move_points(uint64_t *to, const uint64_t *from, size_t n, size_t *places, unsigned pass)
+{
+    for (size_t i = 0; i < n; i++)
+        to[places[digit_of(from[i], pass)]++] = from[i];
+}
+
+/* The points in order, at one of the two places; equal keys stay in the order they had. */
+static uint64_t *sort_points(desk *d, uint64_t *points, size_t n)
+{
+    uint64_t *from = points, *to = d->points;
+    count_digits(d, points, n);
+    for (unsigned pass = 0; pass < N_PASSES; pass++) {
+        if (!find_digits(d->places[pass], n))
+            continue;
+        move_points(to, from, n, d->places[pass], pass);
+        uint64_t *const moved = to;
+        to = from;
+        from = moved;
+    }
+    return from;
+}
+
+/* ---- Rows ---------------------------------------------------------------------------------- */
+
+/* Weights first, then importance, where the points were. */
+static void take_apart(nqi_row *row, uint64_t *points, const uint64_t *sorted, size_t n)
+{
+    float *w = (float *)(void *)points, *h = w + n;
+    float least = FLT_MAX, most = 0;
+    for (size_t i = 0; i < n; i++) {
+        const float importance = nqi_f32_from_bits((uint32_t)sorted[i]);
+        w[i] = nqi_key_weight((uint32_t)(sorted[i] >> 32));
+        h[i] = importance;
+        least = NQI_MIN(least, importance);
+        most = NQI_MAX(most, importance);
+    }
+    *row = (nqi_row){.n = n, .w = w, .h = h, .h_min = (double)least, .h_max = (double)most};
+}
+
+static nq_status make_row(nqi_row *row, const nqi_allocator *a, uint64_t *points, size_t n)
+{
+    void *memory;
+    const size_t desk_points = sizeof(desk) / sizeof(uint64_t) + n;
+    NQI_TRY(nqi_alloc(&memory, a, desk_points, sizeof(uint64_t)));
+    desk *d = memory;
+    const uint64_t *sorted = sort_points(d, points, n);
+    if (sorted == points) {
+        memcpy(d->points, points, n * sizeof *points);
+        sorted = d->points;
+    }
+    take_apart(row, points, sorted, n);
+    nqi_free(a, memory, desk_points, sizeof(uint64_t));
+    return NQ_OK;
 }
 
 static void run_row(void *arg, uint64_t index, uint32_t worker)
@@ -188,8 +239,8 @@ static void run_row(void *arg, uint64_t index, uint32_t worker)
     (void)worker;
     const size_t begin = j->begin[j->used[index]];
     const size_t n = j->begin[j->used[index] + 1] - begin;
-    j->statuses[index] = sort_points(j, begin, n);
-    make_row(&j->rows->rows[index], j->rows, begin, n);
+    uint64_t *points = j->rows->points;
+    j->statuses[index] = make_row(&j->rows->rows[index], &j->env->allocator, points + begin, n);
 }
 
 /* ---- All ----------------------------------------------------------------------------------- */
@@ -207,12 +258,10 @@ static nq_status count_all(job *j)
 
 static nq_status make_points(nqi_rows *r, size_t n)
 {
-    void *w, *h, *rows;
+    void *points, *rows;
     r->capacity = n;
-    NQI_TRY(nqi_alloc(&w, &r->allocator, n, sizeof *r->w));
-    r->w = w;
-    NQI_TRY(nqi_alloc(&h, &r->allocator, n, sizeof *r->h));
-    r->h = h;
+    NQI_TRY(nqi_alloc(&points, &r->allocator, n, sizeof(uint64_t)));
+    r->points = points;
     NQI_TRY(nqi_alloc_zero(&rows, &r->allocator, r->n_rows, sizeof *r->rows));
     r->rows = rows;
     return NQ_OK;
