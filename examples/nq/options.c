@@ -61,7 +61,7 @@ static const option options[] = {
     {"importance-floor", 0, CODED, "F", set_importance_floor, "F of the same; default 0.001"},
     {"importance-mean", 0, CODED, "tensor|channel", set_importance_mean,
      "average importance first"},
-    {"codec", 0, CODED, "C", set_codec, "auto (default: the smallest file), fixed, or huffman"},
+    {"codec", 0, CODED, "C", set_codec, "auto (default: the smallest file), fixed, huffman, or rans"},
     {"lossless", 0, CODED, NULL, NULL, NULL},
     {"keep", 0, CODED, "GLOB...", set_keep,
      "store tensors of these names as they are; may be given again"},

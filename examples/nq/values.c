@@ -30,7 +30,7 @@ const choice choices_level[] = {{"weighted", NQ_LEVEL_WEIGHTED, false},
 const choice choices_codec[] = {{"auto", NQ_CODEC_AUTO, false},
                                 {"fixed", NQ_CODEC_FIXED, false},
                                 {"huffman", NQ_CODEC_HUFFMAN, false},
-                                {"rans", NQ_CODEC_RANS, true},
+                                {"rans", NQ_CODEC_RANS, false},
                                 {NULL, 0, false}};
 static const choice choices_mean[] = {{"tensor", NQ_IMPORTANCE_TENSOR_MEAN, false},
                                       {"channel", NQ_IMPORTANCE_CHANNEL_MEAN, false},

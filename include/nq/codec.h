@@ -1,6 +1,6 @@
 /*
  * Codecs over bare arrays of indices, without a container: a table made from counts, and blocks
- * that decode on their own. docs/format/codecs.md specifies both to the bit.
+ * that decode on their own. docs/format/codecs.md and rans.md specify both to the bit.
  *
  * Thread rule: nq_encoder is immutable after creation; any number of threads may encode blocks
  * with it at once.

@@ -74,9 +74,9 @@ static nq_status check_enum(uint32_t value, uint32_t last_here, uint32_t last_kn
 
 static nq_status check_codec(uint32_t codec)
 {
-    if (codec == NQ_CODEC_AUTO || codec == NQ_CODEC_FIXED || codec == NQ_CODEC_HUFFMAN)
-        return NQ_OK;
-    return codec == NQ_CODEC_RANS ? NQ_E_UNSUPPORTED : NQ_E_ARG;
+    const bool is_known = codec == NQ_CODEC_AUTO || codec == NQ_CODEC_FIXED ||
+                          codec == NQ_CODEC_HUFFMAN || codec == NQ_CODEC_RANS;
+    return is_known ? NQ_OK : NQ_E_ARG;
 }
 
 static nq_status check_target(uint32_t target, double value)

@@ -29,7 +29,8 @@ static uint32_t count_tables(const nqi_model *m)
 {
     uint32_t n = 0;
     for (uint64_t i = 0; i < m->n_groups; i++)
-        n += m->groups[i].shared != NULL;
+        for (uint32_t k = 0; k < NQI_N_CODES; k++)
+            n += k != NQI_CODE_FIXED && m->groups[i].codes[k];
     for (uint64_t i = 0; i < m->n_tensors; i++)
         n += m->tensors[i].own != NULL;
     return n;

@@ -249,14 +249,12 @@ static nq_status write_single(writing *w)
 
 /* ---- Pairs --------------------------------------------------------------------------------- */
 
-/* Gaps and values of at most n pairs, from index *at on; returns their number. What is left after
- * the last pair of all is zeros. */
-static size_t find_pairs(const writing *w, uint16_t *gaps, uint16_t *values, size_t *at, size_t n)
+size_t nqi_rans_find_pairs(uint16_t *gaps, uint16_t *values, const uint16_t *indices,
+                           size_t n_indices, size_t *at, size_t n_pairs, uint16_t zero)
 {
-    const uint16_t zero = (uint16_t)w->e->zero;
     size_t n_found = 0, gap = 0, i = *at;
-    for (; i < w->n && n_found < n; i++) {
-        const uint16_t index = w->indices[i];
+    for (; i < n_indices && n_found < n_pairs; i++) {
+        const uint16_t index = indices[i];
         if (index == zero && gap < NQI_RANS_GAPS - 1) {
             gap++;
             continue;
@@ -284,14 +282,15 @@ static nq_status write_sparse(writing *w)
     const size_t subs_per_part = n_subs_of(e, NQI_RANS_PAIRS);
     uint8_t before = 0;
     size_t at = 0;
-    w->n_pairs = find_pairs(w, NULL, NULL, &(size_t){0}, w->n);
+    const uint16_t zero = (uint16_t)e->zero;
+    w->n_pairs = nqi_rans_find_pairs(NULL, NULL, w->indices, w->n, &(size_t){0}, w->n, zero);
     const size_t n_parts = n_pair_parts(w);
     for (size_t i = 0; i < n_parts; i++) {
         const size_t first = i * NQI_RANS_PAIRS;
         part p = {.values = values,
                   .gaps = gaps,
                   .n = i + 1 < n_parts ? NQI_RANS_PAIRS : w->n_pairs - first};
-        (void)find_pairs(w, gaps, values, &at, p.n);
+        (void)nqi_rans_find_pairs(gaps, values, w->indices, w->n, &at, p.n, zero);
         selection tables = {e->gaps, &only_choice, ONE_SUB_LOG2};
         if (e->n_tables > 1) {
             uint8_t *choices = w->choices + i * subs_per_part;

@@ -143,22 +143,32 @@ static void fill_encoder(nqi_rans_encoder *e, const nqi_rans_plan *plan)
         nqi_rans_make_steps(e->steps, plan->step_frequency, plan->n_tables);
     fill_rows(&e->value_rows, e->values, plan->n_tables);
     fill_rows(&e->gap_rows, e->gaps, plan->n_tables);
-    fill_costs(e->costs, plan);
 }
 
-nq_status nqi_rans_encoder_make(nqi_encoder **out, const nqi_allocator *a,
-                                const nqi_rans_plan *plan, uint64_t cpu)
+/* Where everything is in an encoder for the plan. */
+static parts plan_encoder(const nqi_rans_plan *plan, uint32_t *n_value_rows, uint32_t *n_gap_rows)
 {
     const bool chooses = plan->n_tables > 1;
-    const uint32_t n_value_rows = chooses ? NQI_MIN(plan->n_levels, NQI_RANS_MAX_ROWS) : 0;
-    const uint32_t n_gap_rows = chooses && plan->is_sparse ? NQI_RANS_MAX_ROWS : 0;
-    const parts p = plan_parts(plan, n_value_rows, n_gap_rows);
-    void *memory;
-    *out = NULL;
-    NQI_TRY(nqi_alloc_zero(&memory, a, p.total, 1));
+    *n_value_rows = chooses ? NQI_MIN(plan->n_levels, NQI_RANS_MAX_ROWS) : 0;
+    *n_gap_rows = chooses && plan->is_sparse ? NQI_RANS_MAX_ROWS : 0;
+    return plan_parts(plan, *n_value_rows, *n_gap_rows);
+}
+
+uint64_t nqi_rans_encoder_bytes(const nqi_rans_plan *plan)
+{
+    uint32_t n_value_rows, n_gap_rows;
+    return plan_encoder(plan, &n_value_rows, &n_gap_rows).total;
+}
+
+void nqi_rans_encoder_build(void *memory, const nqi_allocator *a, const nqi_rans_plan *plan,
+                            uint64_t cpu)
+{
+    uint32_t n_value_rows, n_gap_rows;
+    const parts p = plan_encoder(plan, &n_value_rows, &n_gap_rows);
+    const nqi_rans_push_kernels *avx512 = nqi_rans_push_kernels_avx512(cpu);
     uint8_t *base = memory;
     nqi_rans_encoder *e = memory;
-    const nqi_rans_push_kernels *avx512 = nqi_rans_push_kernels_avx512(cpu);
+    memset(memory, 0, p.total);
     *e =
         (nqi_rans_encoder){.head = {.ops = &nqi_rans_encoder_ops,
                                     .a = *a,
@@ -182,7 +192,17 @@ nq_status nqi_rans_encoder_make(nqi_encoder **out, const nqi_allocator *a,
     e->head.table_bytes = (bits.n_bits + 7) / 8;
     e->head.block_overhead = NQI_RANS_BLOCK_OVERHEAD;
     fill_encoder(e, plan);
-    *out = &e->head;
+}
+
+nq_status nqi_rans_encoder_make(nqi_encoder **out, const nqi_allocator *a,
+                                const nqi_rans_plan *plan, uint64_t cpu)
+{
+    void *memory;
+    *out = NULL;
+    NQI_TRY(nqi_alloc(&memory, a, nqi_rans_encoder_bytes(plan), 1));
+    nqi_rans_encoder_build(memory, a, plan, cpu);
+    fill_costs(((nqi_rans_encoder *)memory)->costs, plan);
+    *out = &((nqi_rans_encoder *)memory)->head;
     return NQ_OK;
 }
 
@@ -200,7 +220,7 @@ static uint64_t sum_of(const uint64_t *counts, uint32_t n)
 static uint32_t mean_cost(const nqi_rans_model *model, const uint64_t *counts)
 {
     const uint64_t sum = sum_of(counts, model->n_symbols);
-    return sum > 0 ? (uint32_t)(nqi_rans_counts_cost(model, counts) / sum) : 0;
+    return sum > 0 ? (uint32_t)(nqi_rans_counts_cost(model, counts, model->n_symbols) / sum) : 0;
 }
 
 static uint32_t most_frequent(const uint64_t *counts, uint32_t n)
@@ -210,13 +230,6 @@ static uint32_t most_frequent(const uint64_t *counts, uint32_t n)
         if (counts[i] > counts[best])
             best = i;
     return best;
-}
-
-/* -log2 (part / whole), for 0 < part <= whole. */
-static uint32_t share_cost(uint64_t part, uint64_t whole)
-{
-    const double bits = nqi_log2((double)whole) - nqi_log2((double)part);
-    return (uint32_t)nqi_floor_i64(bits * ONE_BIT + 0.5);
 }
 
 /* How often gaps would occur if indices were independent, `zeros` of `all` of them zero. */
@@ -296,8 +309,8 @@ static nq_status create(nqi_encoder **out, const nqi_allocator *a, const nqi_enc
             plan.values = &sparse.values;
             plan.gaps = &sparse.gaps;
             plan.mean_growth = (sparse.gap_cost + sparse.value_cost) / 2;
-            plan.zero_cost = share_cost(spec->counts[zero], total);
-            plan.nonzero_cost = share_cost(sparse.n_nonzero, total);
+            plan.zero_cost = nqi_rans_share_cost(spec->counts[zero], total);
+            plan.nonzero_cost = nqi_rans_share_cost(sparse.n_nonzero, total);
         }
     }
     return nqi_rans_encoder_make(out, a, &plan, spec->cpu);

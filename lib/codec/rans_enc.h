@@ -64,6 +64,11 @@ typedef struct nqi_rans_encoder {
 nq_status nqi_rans_encoder_make(nqi_encoder **out, const nqi_allocator *a,
                                 const nqi_rans_plan *plan, uint64_t cpu);
 
+/* The same in memory of the caller's, aligned to 64 bytes, but for the costs of indices. */
+uint64_t nqi_rans_encoder_bytes(const nqi_rans_plan *plan);
+void nqi_rans_encoder_build(void *memory, const nqi_allocator *a, const nqi_rans_plan *plan,
+                            uint64_t cpu);
+
 /* ---- Choosing tables ----------------------------------------------------------------------- */
 
 /* Adds what n symbols cost in each table, in 1/256 bit. */
@@ -90,6 +95,11 @@ void nqi_rans_ways_end(const nqi_rans_ways *ways, uint8_t *choices, uint8_t *ste
                        const uint8_t *from, size_t n_subs);
 
 /* ---- Blocks -------------------------------------------------------------------------------- */
+
+/* Gaps and values of at most n_pairs pairs, from index *at on, which moves on; returns their
+ * number. What is left after the last pair of all is zeros. Both may be NULL, for counting. */
+size_t nqi_rans_find_pairs(uint16_t *gaps, uint16_t *values, const uint16_t *indices,
+                           size_t n_indices, size_t *at, size_t n_pairs, uint16_t zero);
 
 uint64_t nqi_rans_block_bound(const nqi_rans_encoder *encoder, uint64_t n_indices);
 

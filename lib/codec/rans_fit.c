@@ -19,6 +19,12 @@ uint32_t nqi_rans_class_cost(unsigned frequency)
     return (uint32_t)nqi_floor_i64(bits * (double)(1u << NQI_RANS_COST_LOG2) + 0.5);
 }
 
+uint32_t nqi_rans_share_cost(uint64_t part, uint64_t whole)
+{
+    const double bits = nqi_log2((double)whole) - nqi_log2((double)part);
+    return (uint32_t)nqi_floor_i64(bits * (double)(1u << NQI_RANS_COST_LOG2) + 0.5);
+}
+
 uint32_t nqi_rans_symbol_cost(const nqi_rans_model *model, uint32_t symbol)
 {
     const uint32_t upper = symbol >> model->low_bits;
@@ -38,11 +44,12 @@ static uint64_t add_product(uint64_t sum, uint64_t a, uint32_t b)
     return sum + a * b;
 }
 
-uint64_t nqi_rans_counts_cost(const nqi_rans_model *model, const uint64_t *counts)
+uint64_t nqi_rans_counts_cost(const nqi_rans_model *model, const uint64_t *counts,
+                              uint32_t n_counts)
 {
     uint64_t cost = 0;
     uint32_t known_upper = UINT32_MAX, known = 0;
-    for (uint32_t i = 0; i < model->n_symbols; i++) {
+    for (uint32_t i = 0; i < n_counts; i++) {
         if (counts[i] == 0)
             continue;
         if (i >> model->low_bits != known_upper) {
@@ -178,10 +185,12 @@ void nqi_rans_share_places(uint16_t *frequency, const uint64_t *weights, unsigne
  * where a symbol occurs, their sum at most 2^33.
  */
 typedef struct uppers {
-    uint64_t *counts;
-    uint64_t *cumulated; /* n + 1: of all ranks below */
+    uint64_t *counts;    /* n_used */
+    uint64_t *cumulated; /* n_ranks + 1: of all ranks below */
     uint8_t *order;      /* by rank: which place the class has in the ranking, or NOT_RANKED */
     uint32_t n;
+    uint32_t n_used;  /* those from here on do not occur */
+    uint32_t n_ranks; /* neither do ranks from here on */
     uint64_t total;
     unsigned low_bits;
     bool is_exact;
@@ -200,12 +209,12 @@ static uint32_t find_window(const uppers *u)
 {
     uint64_t sum = 0, most;
     uint32_t best = 0;
-    if (u->n <= NQI_RANS_MAX_SPAN)
+    if (u->n_used <= NQI_RANS_MAX_SPAN)
         return 0;
     for (uint32_t i = 0; i < NQI_RANS_MAX_SPAN; i++)
         sum += u->counts[i];
     most = sum;
-    for (uint32_t i = NQI_RANS_MAX_SPAN; i < u->n; i++) {
+    for (uint32_t i = NQI_RANS_MAX_SPAN; i < u->n_used; i++) {
         sum += u->counts[i] - u->counts[i - NQI_RANS_MAX_SPAN];
         if (sum > most) {
             most = sum;
@@ -218,7 +227,7 @@ static uint32_t find_window(const uppers *u)
 static void rank_classes(ranking *r, const uppers *u)
 {
     const uint32_t begin = find_window(u);
-    const uint32_t end = NQI_MIN(u->n, begin + NQI_RANS_MAX_SPAN);
+    const uint32_t end = NQI_MIN(u->n_used, begin + NQI_RANS_MAX_SPAN);
     r->n = 0;
     for (uint32_t i = begin; i < end; i++) {
         const uint64_t count = u->counts[i];
@@ -234,22 +243,39 @@ static void rank_classes(ranking *r, const uppers *u)
     }
 }
 
-/* Centres escapes on the most frequent upper part, and adds counts up outwards from it. */
-static void rank_escapes(uppers *u, const ranking *r)
+static uint32_t most_frequent(const uppers *u)
 {
-    u->escapes = (nqi_rans_escape_code){.last = u->n - 1, .width = nqi_rans_width(u->n - 1)};
-    for (uint32_t i = 1; i < u->n; i++)
-        if (u->counts[i] > u->counts[u->escapes.center])
-            u->escapes.center = i;
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < u->n_used; i++)
+        if (u->counts[i] > u->counts[best])
+            best = i;
+    return best;
+}
+
+/* Adds counts up outwards from the centre. */
+static void rank_escapes(uppers *u, const ranking *r, uint32_t center)
+{
+    u->escapes = (nqi_rans_escape_code){
+        .last = u->n - 1, .center = center, .width = nqi_rans_width(u->n - 1)};
+    u->n_ranks =
+        NQI_MAX(nqi_rans_rank(&u->escapes, 0), nqi_rans_rank(&u->escapes, u->n_used - 1)) + 1;
     u->cumulated[0] = 0;
-    for (uint32_t rank = 0; rank < u->n; rank++)
-        u->cumulated[rank + 1] = u->cumulated[rank] + u->counts[nqi_rans_unrank(&u->escapes, rank)];
-    memset(u->order, NOT_RANKED, u->n);
+    for (uint32_t rank = 0; rank < u->n_ranks; rank++) {
+        const uint32_t upper = nqi_rans_unrank(&u->escapes, rank);
+        u->cumulated[rank + 1] = u->cumulated[rank] + (upper < u->n_used ? u->counts[upper] : 0);
+    }
+    memset(u->order, NOT_RANKED, u->n_ranks);
     for (unsigned i = 0; i < r->n; i++)
         u->order[nqi_rans_rank(&u->escapes, r->upper[i])] = (uint8_t)i;
 }
 
 /* ---- Escapes ------------------------------------------------------------------------------- */
+
+/* Of all ranks below. */
+static uint64_t cumulated(const uppers *u, uint32_t rank)
+{
+    return u->cumulated[NQI_MIN(rank, u->n_ranks)];
+}
 
 /* Bits of all escapes if the first n_classes of the ranking are none. */
 static uint64_t escape_bits(const uppers *u, const ranking *r, unsigned n_classes,
@@ -259,10 +285,10 @@ static uint64_t escape_bits(const uppers *u, const ranking *r, unsigned n_classe
     uint32_t begin = code->offset;
     for (unsigned ones = 0; ones < NQI_RANS_ESCAPE_ONES; ones++) {
         const uint32_t end = NQI_MIN(u->n, begin + (UINT32_C(1) << code->rice_bits));
-        bits += (u->cumulated[end] - u->cumulated[begin]) * (ones + 1 + code->rice_bits);
+        bits += (cumulated(u, end) - cumulated(u, begin)) * (ones + 1 + code->rice_bits);
         begin = end;
     }
-    bits += (u->cumulated[u->n] - u->cumulated[begin]) * (NQI_RANS_ESCAPE_ONES + code->width);
+    bits += (cumulated(u, u->n) - cumulated(u, begin)) * (NQI_RANS_ESCAPE_ONES + code->width);
     for (unsigned i = 0; i < n_classes; i++)
         if (nqi_rans_rank(code, r->upper[i]) >= code->offset)
             bits -= r->count[i] * nqi_rans_escape_length(code, r->upper[i]);
@@ -274,10 +300,10 @@ static uint64_t escape_bits(const uppers *u, const ranking *r, unsigned n_classe
 static uint32_t first_rank(const uppers *u, unsigned n_classes, bool has_escapes)
 {
     uint32_t rank = 0;
-    while (rank + 1 < u->n && ((u->order[rank] != NOT_RANKED && u->order[rank] < n_classes) ||
-                               (has_escapes && u->cumulated[rank + 1] == u->cumulated[rank])))
+    while (rank < u->n_ranks && ((u->order[rank] != NOT_RANKED && u->order[rank] < n_classes) ||
+                                 (has_escapes && u->cumulated[rank + 1] == u->cumulated[rank])))
         rank++;
-    return rank;
+    return NQI_MIN(rank, u->n - 1);
 }
 
 /* The best code for what the first n_classes of the ranking leave; returns its bits. */
@@ -378,11 +404,9 @@ static void make_model(nqi_rans_model *model, const trial *t, const ranking *r, 
 
 /* Copies counts, scaled so that their sum is at most 2^33; returns the sum. All equal if there are
  * none. */
-static uint64_t scale_counts(uint64_t *scaled, const uint64_t *counts, uint32_t n)
+static uint64_t scale_counts(uint64_t *scaled, const uint64_t *counts, uint32_t n, uint64_t sum)
 {
-    uint64_t sum = 0, scaled_sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        sum += counts[i];
+    uint64_t scaled_sum = 0;
     const unsigned shift = shift_for(sum);
     for (uint32_t i = 0; i < n; i++) {
         scaled[i] = sum == 0 ? 1 : counts[i] == 0 ? 0 : NQI_MAX(counts[i] >> shift, 1);
@@ -400,31 +424,29 @@ static uint32_t halve(uint64_t *counts, uint32_t n)
     return half;
 }
 
-/* Memory for the counts of n upper parts: to be freed as such. */
-static nq_status make_uppers(uppers *u, const nqi_allocator *a, const uint64_t *counts, uint32_t n)
+static uppers make_uppers(uint64_t *scratch, const uint64_t *counts, uint32_t n_counts, uint32_t n)
 {
-    void *memory;
-    NQI_TRY(nqi_alloc(&memory, a, 3 * (uint64_t)n + 1, sizeof(uint64_t)));
-    *u = (uppers){.counts = memory, .n = n};
-    u->cumulated = u->counts + n;
-    u->order = (uint8_t *)(u->cumulated + n + 1);
-    u->total = scale_counts(u->counts, counts, n);
-    return NQ_OK;
+    uppers u = {.counts = scratch, .n = n, .n_used = n_counts};
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n_counts; i++)
+        sum += counts[i];
+    if (sum == 0)
+        u.n_used = n;
+    while (sum > 0 && counts[u.n_used - 1] == 0)
+        u.n_used--;
+    u.cumulated = u.counts + n;
+    u.order = (uint8_t *)(u.cumulated + n + 1);
+    u.total = scale_counts(u.counts, counts, u.n_used, sum);
+    return u;
 }
 
-static void free_uppers(const uppers *u, const nqi_allocator *a, uint32_t n)
-{
-    nqi_free(a, u->counts, 3 * (uint64_t)n + 1, sizeof(uint64_t));
-}
-
-nq_status nqi_rans_fit(nqi_rans_model *model, const nqi_allocator *a, const uint64_t *counts,
-                       uint32_t n_symbols, bool is_exact)
+void nqi_rans_fit_in(nqi_rans_model *model, uint64_t *scratch, const uint64_t *counts,
+                     uint32_t n_counts, uint32_t n_symbols, bool is_exact)
 {
     cost_table costs;
-    uppers u;
     uint64_t least = UINT64_MAX;
     make_costs(&costs);
-    NQI_TRY(make_uppers(&u, a, counts, n_symbols));
+    uppers u = make_uppers(scratch, counts, n_counts, n_symbols);
     u.is_exact = is_exact;
     for (; u.low_bits <= NQI_RANS_MAX_LOW_BITS; u.low_bits++) {
         ranking r;
@@ -432,7 +454,7 @@ nq_status nqi_rans_fit(nqi_rans_model *model, const nqi_allocator *a, const uint
         if (u.total * ((uint64_t)u.low_bits << NQI_RANS_COST_LOG2) >= least)
             break;
         rank_classes(&r, &u);
-        rank_escapes(&u, &r);
+        rank_escapes(&u, &r, most_frequent(&u));
         try_ranking(&best, &costs, &r, &u);
         if (best.cost < least) {
             least = best.cost;
@@ -440,22 +462,28 @@ nq_status nqi_rans_fit(nqi_rans_model *model, const nqi_allocator *a, const uint
         }
         if (u.n == 1)
             break;
-        u.n = halve(u.counts, u.n);
+        u.n_used = halve(u.counts, u.n_used);
+        u.n = (u.n + 1) / 2;
     }
-    free_uppers(&u, a, n_symbols);
+}
+
+nq_status nqi_rans_fit(nqi_rans_model *model, const nqi_allocator *a, const uint64_t *counts,
+                       uint32_t n_symbols, bool is_exact)
+{
+    void *scratch;
+    NQI_TRY(nqi_alloc(&scratch, a, nqi_rans_fit_scratch(n_symbols), sizeof(uint64_t)));
+    nqi_rans_fit_in(model, scratch, counts, n_symbols, n_symbols, is_exact);
+    nqi_free(a, scratch, nqi_rans_fit_scratch(n_symbols), sizeof(uint64_t));
     return NQ_OK;
 }
 
-nq_status nqi_rans_fit_escapes(nqi_rans_escape_code *code, const nqi_allocator *a,
-                               const uint64_t *counts, uint32_t last)
+void nqi_rans_fit_escapes(nqi_rans_escape_code *code, uint64_t *scratch, const uint64_t *counts,
+                          uint32_t last, uint32_t center)
 {
     const ranking none = {.n = 0};
-    uppers u;
-    NQI_TRY(make_uppers(&u, a, counts, last + 1));
-    rank_escapes(&u, &none);
+    uppers u = make_uppers(scratch, counts, last + 1, last + 1);
+    rank_escapes(&u, &none, NQI_MIN(center, last));
     (void)fit_rice(code, &u, &none, 0, true);
-    free_uppers(&u, a, last + 1);
-    return NQ_OK;
 }
 
 /* ---- Descriptions -------------------------------------------------------------------------- */

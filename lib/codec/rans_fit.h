@@ -29,9 +29,20 @@ uint32_t nqi_rans_class_cost(unsigned frequency);
 /* Cost of a symbol, low bits and escaped number included; NO_COST if it has no code. */
 uint32_t nqi_rans_symbol_cost(const nqi_rans_model *model, uint32_t symbol);
 
-/* Cost of symbols that occur counts[i] times, at most UINT64_MAX; those without a code are left
- * out. */
-uint64_t nqi_rans_counts_cost(const nqi_rans_model *model, const uint64_t *counts);
+/* Cost of symbols that occur counts[i] times, n_counts of them at most n_symbols, at most
+ * UINT64_MAX; those without a code are left out. */
+uint64_t nqi_rans_counts_cost(const nqi_rans_model *model, const uint64_t *counts,
+                              uint32_t n_counts);
+
+/* Scratch that fitting n_symbols needs, in uint64_t. */
+static inline uint64_t nqi_rans_fit_scratch(uint32_t n_symbols)
+{
+    return 3 * (uint64_t)n_symbols + 1;
+}
+
+/* nqi_rans_fit in scratch. Symbols from n_counts on, at least 1, do not occur. */
+void nqi_rans_fit_in(nqi_rans_model *model, uint64_t *scratch, const uint64_t *counts,
+                     uint32_t n_counts, uint32_t n_symbols, bool is_exact);
 
 /*
  * The model for counts of n_symbols symbols, whose sum does not overflow. With is_exact, symbols
@@ -40,9 +51,13 @@ uint64_t nqi_rans_counts_cost(const nqi_rans_model *model, const uint64_t *count
 nq_status nqi_rans_fit(nqi_rans_model *model, const nqi_allocator *a, const uint64_t *counts,
                        uint32_t n_symbols, bool is_exact);
 
-/* The shortest code for escapes of upper parts that occur counts[i] times; i is 0..last. */
-nq_status nqi_rans_fit_escapes(nqi_rans_escape_code *code, const nqi_allocator *a,
-                               const uint64_t *counts, uint32_t last);
+/* The shortest code for escapes of upper parts that occur counts[i] times, 0 <= i <= last, with the
+ * distance from `center`, at most `last`; scratch for last + 1 symbols. */
+void nqi_rans_fit_escapes(nqi_rans_escape_code *code, uint64_t *scratch, const uint64_t *counts,
+                          uint32_t last, uint32_t center);
+
+/* Cost of something that happens `part` times of `whole`, 0 < part <= whole. */
+uint32_t nqi_rans_share_cost(uint64_t part, uint64_t whole);
 
 /* Shares 256 places out: weights[i] of which each gets one at least, n of them, 2..256; the cost of
  * what occurs in these proportions becomes the least possible. */

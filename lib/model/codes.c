@@ -1,18 +1,28 @@
 /*
- * Which code each tensor gets: fixed length, the Huffman code that tensors of its group share, or
- * one of its own, whichever takes the fewest bytes with its table. Sharing starts from all and goes
- * on until nobody gains by leaving: a tensor whose statistics differ pays for its own table and
- * leaves a better shared one behind.
+ * Which code each tensor gets: fixed length, one of those that tensors of its group share, or one
+ * of its own, whichever takes the fewest bytes with its table. Shared codes are a Huffman code, a
+ * rANS code of one table, and two of several tables that are trained on the indices, one of them of
+ * gaps and values. Sharing starts from all and goes on until nobody gains by going elsewhere: a
+ * tensor whose statistics differ pays for its own table and leaves a better shared one behind.
  */
 #include "model/model.h"
 
+#include <string.h>
+
 #include "base/diag.h"
+#include "model/codes_train.h"
 
 /* A table's record in the index: its own length, its data's, checksum, kind, codec. */
 #define TABLE_RECORD_BYTES 12u
 
-/* Rounds of leaving; the number of tensors that share only falls. */
+/* Rounds of going elsewhere. */
 #define MAX_ROUNDS 8u
+
+/* No training for fewer elements: several tables would not pay. */
+#define MIN_TRAINED 8192u
+
+/* Costs more than anything: not allowed. */
+#define NEVER UINT64_MAX
 
 /* ---- Sizes --------------------------------------------------------------------------------- */
 
@@ -36,10 +46,14 @@ uint64_t nqi_model_code_bytes(const nqi_model *m, const nqi_model_tensor *t,
 
 const nqi_encoder *nqi_model_encoder(const nqi_model *m, const nqi_model_tensor *t)
 {
-    const nqi_model_group *g = &m->groups[t->group];
-    if (t->codec == NQ_CODEC_FIXED)
-        return g->fixed;
-    return t->own ? t->own : g->shared;
+    return t->own ? t->own : m->groups[t->group].codes[t->code];
+}
+
+uint32_t nqi_code_codec(uint32_t code)
+{
+    return code == NQI_CODE_FIXED     ? NQ_CODEC_FIXED
+           : code == NQI_CODE_HUFFMAN ? NQ_CODEC_HUFFMAN
+                                      : NQ_CODEC_RANS;
 }
 
 static uint64_t table_bytes(const nqi_encoder *encoder)
@@ -49,22 +63,27 @@ static uint64_t table_bytes(const nqi_encoder *encoder)
     return n_bytes + TABLE_RECORD_BYTES;
 }
 
-/* ---- Choice -------------------------------------------------------------------------------- */
+/* ---- Offers -------------------------------------------------------------------------------- */
 
-/* What one tensor may choose from. */
+/* A code of the tensor's own, besides those that are shared. */
+#define OWN NQI_N_CODES
+
+/* What one tensor may choose from, and what it has chosen. */
 typedef struct offer {
-    uint64_t fixed_bytes; /* UINT64_MAX: not allowed */
-    uint64_t own_bytes;   /* with the table */
-    uint64_t shared_bytes;
-    bool shares;
+    uint64_t bytes[NQI_N_CODES + 1]; /* OWN with its table; NEVER: not allowed */
+    uint32_t own_codec;
+    uint32_t chosen;
 } offer;
 
 typedef struct choice {
     nqi_model *m;
     nqi_model_group *g;
     offer *offers;    /* one for each tensor of the group */
+    bool *is_member;  /* scratch of that size */
     uint64_t *counts; /* over all levels: zero between uses */
-    uint64_t *sums;   /* of those that share */
+    uint64_t *sums;
+    nqi_training_set set; /* of tensors that may have a code that is trained */
+    uint32_t n_members[NQI_N_CODES];
 } choice;
 
 static nqi_model_tensor *tensor_of(const choice *c, uint32_t i)
@@ -72,148 +91,252 @@ static nqi_model_tensor *tensor_of(const choice *c, uint32_t i)
     return &c->m->tensors[c->g->tensors[i]];
 }
 
-static bool may_be_fixed(const nqi_model_tensor *t)
+static bool may_have(const nqi_model_tensor *t, uint32_t codec)
 {
-    return t->options.codec == NQ_CODEC_FIXED || t->options.codec == NQ_CODEC_AUTO;
+    return t->options.codec == codec || t->options.codec == NQ_CODEC_AUTO;
 }
 
-static bool may_be_huffman(const nqi_model_tensor *t)
+static bool is_trained(uint32_t code)
 {
-    return t->options.codec == NQ_CODEC_HUFFMAN || t->options.codec == NQ_CODEC_AUTO;
+    return code == NQI_CODE_TABLES || code == NQI_CODE_GAP_TABLES;
 }
 
-static nq_status make_huffman(nqi_encoder **out, const choice *c, const uint64_t *counts)
+static nq_status make_code(nqi_encoder **out, const choice *c, uint32_t codec,
+                           const uint64_t *counts)
 {
-    return nqi_encoder_create(out, &c->m->env.allocator, NQ_CODEC_HUFFMAN, c->g->quantizer.n_levels,
-                              c->m->options.max_code_length, counts, NQI_ENCODER_EXACT,
-                              c->m->env.cpu);
+    const uint32_t max_length = codec == NQ_CODEC_HUFFMAN ? c->m->options.max_code_length : 0;
+    return nqi_encoder_create(out, &c->m->env.allocator, codec, c->g->quantizer.n_levels,
+                              max_length, codec == NQ_CODEC_FIXED ? NULL : counts,
+                              NQI_ENCODER_EXACT, c->m->env.cpu);
 }
 
-/* What each tensor costs alone. The codes are not kept: for many tensors they would take much
- * memory, and most are not chosen. */
+/* A code of tensor i's own. It is not kept: for many tensors they would take much memory, and most
+ * are not chosen. */
+static nq_status price_own(choice *c, uint32_t i, uint32_t codec)
+{
+    const nqi_model_tensor *t = tensor_of(c, i);
+    offer *o = &c->offers[i];
+    nqi_encoder *own;
+    if (!may_have(t, codec))
+        return NQ_OK;
+    NQI_TRY(make_code(&own, c, codec, c->counts));
+    const uint64_t bytes = nqi_model_code_bytes(c->m, t, own, c->counts) + table_bytes(own);
+    if (bytes < o->bytes[OWN]) {
+        o->bytes[OWN] = bytes;
+        o->own_codec = codec;
+    }
+    nqi_encoder_destroy(own);
+    return NQ_OK;
+}
+
+/* What each tensor costs without the others. */
 static nq_status price_alone(choice *c)
 {
     for (uint32_t i = 0; i < c->g->n; i++) {
-        nqi_model_tensor *t = tensor_of(c, i);
+        const nqi_model_tensor *t = tensor_of(c, i);
         offer *o = &c->offers[i];
-        nqi_encoder *own;
-        *o = (offer){.fixed_bytes = UINT64_MAX, .own_bytes = UINT64_MAX};
+        for (uint32_t code = 0; code <= OWN; code++)
+            o->bytes[code] = NEVER;
         nqi_model_spread_counts(c->counts, t);
-        if (may_be_fixed(t))
-            o->fixed_bytes = nqi_model_code_bytes(c->m, t, c->g->fixed, c->counts);
-        nq_status status = NQ_OK;
-        if (may_be_huffman(t) && (status = make_huffman(&own, c, c->counts)) == NQ_OK) {
-            o->own_bytes = nqi_model_code_bytes(c->m, t, own, c->counts) + table_bytes(own);
-            o->shares = true;
-            nqi_encoder_destroy(own);
-        }
+        if (may_have(t, NQ_CODEC_FIXED))
+            o->bytes[NQI_CODE_FIXED] =
+                nqi_model_code_bytes(c->m, t, c->g->codes[NQI_CODE_FIXED], c->counts);
+        nq_status status = price_own(c, i, NQ_CODEC_HUFFMAN);
+        if (status == NQ_OK)
+            status = price_own(c, i, NQ_CODEC_RANS);
         nqi_model_clear_counts(c->counts, t);
         NQI_TRY(status);
     }
     return NQ_OK;
 }
 
-/* The code of those that share, anew; none if nobody does. */
-static nq_status make_shared(choice *c, uint32_t *n_sharing)
+/* ---- Sharing ------------------------------------------------------------------------------- */
+
+/* Notes who takes part in a shared code: whoever has chosen it or, to begin with, all that may. */
+static uint32_t find_members(choice *c, uint32_t code, bool is_first)
 {
-    nqi_model_group *g = c->g;
-    *n_sharing = 0;
-    nqi_encoder_destroy(g->shared);
-    g->shared = NULL;
-    for (uint32_t level = 0; level < g->quantizer.n_levels; level++)
-        c->sums[level] = 0;
-    for (uint32_t i = 0; i < g->n; i++) {
-        const nqi_model_tensor *t = tensor_of(c, i);
-        if (!c->offers[i].shares)
-            continue;
-        for (uint32_t k = 0; k < t->n_counts; k++)
-            c->sums[t->counts[k].level] += t->counts[k].count;
-        ++*n_sharing;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->g->n; i++) {
+        c->is_member[i] = is_first ? may_have(tensor_of(c, i), nqi_code_codec(code))
+                                   : c->offers[i].chosen == code;
+        n += c->is_member[i] ? 1 : 0;
     }
-    return *n_sharing ? make_huffman(&g->shared, c, c->sums) : NQ_OK;
+    return n;
 }
 
-static void price_shared(choice *c)
+static void sum_members(choice *c)
 {
+    memset(c->sums, 0, c->g->quantizer.n_levels * sizeof *c->sums);
     for (uint32_t i = 0; i < c->g->n; i++) {
         const nqi_model_tensor *t = tensor_of(c, i);
-        if (!c->offers[i].shares)
-            continue;
-        nqi_model_spread_counts(c->counts, t);
-        c->offers[i].shared_bytes = nqi_model_code_bytes(c->m, t, c->g->shared, c->counts);
-        nqi_model_clear_counts(c->counts, t);
+        for (uint32_t k = 0; c->is_member[i] && k < t->n_counts; k++)
+            c->sums[t->counts[k].level] += t->counts[k].count;
     }
 }
 
-/* Lets those leave that gain by it; whether anybody did. */
-static bool leave(choice *c)
+/* A code that is made from counts can code what its members have, and nothing else. */
+static bool can_code(const choice *c, const nqi_model_tensor *t)
 {
-    bool someone_left = false;
+    for (uint32_t k = 0; k < t->n_counts; k++)
+        if (c->sums[t->counts[k].level] == 0)
+            return false;
+    return true;
+}
+
+static nq_status price_code(choice *c, uint32_t code)
+{
+    const nqi_encoder *encoder = c->g->codes[code];
+    for (uint32_t i = 0; i < c->g->n; i++) {
+        const nqi_model_tensor *t = tensor_of(c, i);
+        uint64_t *bytes = &c->offers[i].bytes[code];
+        *bytes = NEVER;
+        if (!encoder || !may_have(t, nqi_code_codec(code)))
+            continue;
+        if (is_trained(code)) {
+            NQI_TRY(nqi_training_set_price(bytes, &c->set, c->m, c->g, i, encoder));
+        } else if (can_code(c, t)) {
+            nqi_model_spread_counts(c->counts, t);
+            *bytes = nqi_model_code_bytes(c->m, t, encoder, c->counts);
+            nqi_model_clear_counts(c->counts, t);
+        }
+    }
+    return NQ_OK;
+}
+
+/* A shared code of its members, anew, and what it would cost each tensor. */
+static nq_status make_shared(choice *c, uint32_t code, bool is_first)
+{
+    nqi_encoder **encoder = &c->g->codes[code];
+    const uint32_t n = find_members(c, code, is_first), n_before = c->n_members[code];
+    c->n_members[code] = n;
+    if (!is_first && is_trained(code) && n == n_before)
+        return NQ_OK; /* what it was trained on */
+    nqi_encoder_destroy(*encoder);
+    *encoder = NULL;
+    if (n > 0 && is_trained(code))
+        NQI_TRY(nqi_training_set_train(encoder, &c->set, c->m, c->g, c->is_member,
+                                       code == NQI_CODE_GAP_TABLES));
+    if (n > 0 && !is_trained(code)) {
+        sum_members(c);
+        NQI_TRY(make_code(encoder, c, nqi_code_codec(code), c->sums));
+    }
+    return price_code(c, code);
+}
+
+/* The cheapest of all codes but one; of equals the simplest. */
+static uint32_t cheapest_but(const offer *o, uint32_t other)
+{
+    static const uint32_t order[] = {NQI_CODE_FIXED,  NQI_CODE_HUFFMAN,   NQI_CODE_RANS, OWN,
+                                     NQI_CODE_TABLES, NQI_CODE_GAP_TABLES};
+    uint32_t best = order[0] == other ? order[1] : order[0];
+    for (uint32_t i = 0; i < NQI_COUNT(order); i++)
+        if (order[i] != other && o->bytes[order[i]] < o->bytes[best])
+            best = order[i];
+    return best;
+}
+
+/* Everyone takes what is cheapest; whether anyone changes. */
+static bool choose_anew(choice *c)
+{
+    bool someone_changed = false;
     for (uint32_t i = 0; i < c->g->n; i++) {
         offer *o = &c->offers[i];
-        const bool gains = o->shares && NQI_MIN(o->own_bytes, o->fixed_bytes) < o->shared_bytes;
-        o->shares = o->shares && !gains;
-        someone_left = someone_left || gains;
+        const uint32_t best = cheapest_but(o, NQI_N_CODES + 1);
+        someone_changed |= o->bytes[best] < o->bytes[o->chosen] || o->chosen > OWN;
+        if (o->bytes[best] < o->bytes[o->chosen])
+            o->chosen = best;
     }
-    return someone_left;
+    return someone_changed;
 }
 
-/* Whether those that still share pay less than they would apart, the shared table included. */
-static bool sharing_pays(const choice *c)
+/* Gives a shared code up if its members pay less without it and its table. */
+static void drop_unless_it_pays(choice *c, uint32_t code)
 {
-    uint64_t shared = table_bytes(c->g->shared), apart = 0;
+    nqi_encoder **encoder = &c->g->codes[code];
+    uint64_t with = *encoder ? table_bytes(*encoder) : 0, without = 0;
     for (uint32_t i = 0; i < c->g->n; i++) {
         const offer *o = &c->offers[i];
-        if (!o->shares)
+        const uint64_t otherwise = o->bytes[cheapest_but(o, code)];
+        if (o->chosen != code)
             continue;
-        shared += o->shared_bytes;
-        apart += NQI_MIN(o->own_bytes, o->fixed_bytes);
+        with += o->bytes[code];
+        without = otherwise > NEVER - without ? NEVER : without + otherwise;
     }
-    return shared <= apart;
+    if (with < without || without == NEVER)
+        return;
+    for (uint32_t i = 0; i < c->g->n; i++) {
+        offer *o = &c->offers[i];
+        o->bytes[code] = NEVER;
+        if (o->chosen == code)
+            o->chosen = cheapest_but(o, NQI_N_CODES + 1);
+    }
+    nqi_encoder_destroy(*encoder);
+    *encoder = NULL;
 }
 
+/* From what tells most apart to what tells least. */
+static const uint32_t shared_codes[] = {NQI_CODE_GAP_TABLES, NQI_CODE_TABLES, NQI_CODE_RANS,
+                                        NQI_CODE_HUFFMAN};
+
+/* Codes that are trained are made once, and once more for those who stayed. */
 static nq_status settle_sharing(choice *c)
 {
-    uint32_t n_sharing;
-    NQI_TRY(make_shared(c, &n_sharing));
-    for (uint32_t round = 0; round < MAX_ROUNDS && n_sharing > 0; round++) {
-        price_shared(c);
-        if (!leave(c))
-            break;
-        NQI_TRY(make_shared(c, &n_sharing));
-    }
-    if (n_sharing == 0)
-        return NQ_OK;
-    price_shared(c);
-    if (sharing_pays(c))
-        return NQ_OK;
+    for (uint32_t k = 0; k < NQI_COUNT(shared_codes); k++)
+        if (!is_trained(shared_codes[k]) || c->set.n_stretches > 0)
+            NQI_TRY(make_shared(c, shared_codes[k], true));
     for (uint32_t i = 0; i < c->g->n; i++)
-        c->offers[i].shares = false;
-    return make_shared(c, &n_sharing);
+        c->offers[i].chosen = cheapest_but(&c->offers[i], NQI_N_CODES + 1);
+    for (uint32_t k = 0; k < NQI_COUNT(shared_codes); k++)
+        drop_unless_it_pays(c, shared_codes[k]);
+    for (uint32_t round = 0; round < MAX_ROUNDS; round++) {
+        for (uint32_t k = 0; k < NQI_COUNT(shared_codes); k++)
+            if (c->g->codes[shared_codes[k]] && (!is_trained(shared_codes[k]) || round == 0))
+                NQI_TRY(make_shared(c, shared_codes[k], false));
+        if (!choose_anew(c))
+            break;
+    }
+    for (uint32_t k = 0; k < NQI_COUNT(shared_codes); k++)
+        drop_unless_it_pays(c, shared_codes[k]);
+    return NQ_OK;
 }
 
-/* Gives each tensor what it has chosen; of equals the simpler. */
+/* ---- The group ----------------------------------------------------------------------------- */
+
+/* Gives each tensor what it has chosen. */
 static nq_status assign_codes(choice *c)
 {
     for (uint32_t i = 0; i < c->g->n; i++) {
         nqi_model_tensor *t = tensor_of(c, i);
         const offer *o = &c->offers[i];
-        t->codec = !o->shares && o->fixed_bytes <= o->own_bytes ? NQ_CODEC_FIXED : NQ_CODEC_HUFFMAN;
-        if (t->codec == NQ_CODEC_FIXED || o->shares)
+        t->code = o->chosen;
+        t->codec = o->chosen == OWN ? o->own_codec : nqi_code_codec(o->chosen);
+        t->code_bytes = o->bytes[o->chosen];
+        if (o->chosen != OWN)
             continue;
         nqi_model_spread_counts(c->counts, t);
-        const nq_status status = make_huffman(&t->own, c, c->counts);
+        const nq_status status = make_code(&t->own, c, o->own_codec, c->counts);
         nqi_model_clear_counts(c->counts, t);
         NQI_TRY(status);
+        t->code_bytes -= table_bytes(t->own);
     }
     return NQ_OK;
 }
 
+/* Indices of all tensors that may have a code that is trained; none if they are few. */
+static nq_status make_set(choice *c)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < c->g->n; i++) {
+        c->is_member[i] = may_have(tensor_of(c, i), NQ_CODEC_RANS);
+        n += c->is_member[i] ? tensor_of(c, i)->n : 0;
+    }
+    return n >= MIN_TRAINED ? nqi_training_set_make(&c->set, c->m, c->g, c->is_member) : NQ_OK;
+}
+
 static nq_status choose(choice *c)
 {
-    const nqi_env *env = &c->m->env;
-    NQI_TRY(nqi_encoder_create(&c->g->fixed, &env->allocator, NQ_CODEC_FIXED,
-                               c->g->quantizer.n_levels, 0, NULL, 0, env->cpu));
+    NQI_TRY(make_code(&c->g->codes[NQI_CODE_FIXED], c, NQ_CODEC_FIXED, NULL));
+    NQI_TRY(make_set(c));
     NQI_TRY(price_alone(c));
     NQI_TRY(settle_sharing(c));
     return assign_codes(c);
@@ -223,17 +346,22 @@ nq_status nqi_group_choose_codes(nqi_model *m, nqi_model_group *g, nq_diag *diag
 {
     const nqi_allocator *a = &m->env.allocator;
     const uint32_t n_levels = g->quantizer.n_levels;
-    void *offers = NULL, *counts = NULL, *sums = NULL;
+    void *offers = NULL, *members = NULL, *counts = NULL, *sums = NULL;
     nq_status status = nqi_alloc(&offers, a, g->n, sizeof(offer));
+    if (status == NQ_OK)
+        status = nqi_alloc(&members, a, g->n, sizeof(bool));
     if (status == NQ_OK)
         status = nqi_alloc_zero(&counts, a, n_levels, sizeof(uint64_t));
     if (status == NQ_OK)
         status = nqi_alloc(&sums, a, n_levels, sizeof(uint64_t));
     if (status == NQ_OK) {
-        choice c = {.m = m, .g = g, .offers = offers, .counts = counts, .sums = sums};
+        choice c = {
+            .m = m, .g = g, .offers = offers, .is_member = members, .counts = counts, .sums = sums};
         status = choose(&c);
+        nqi_training_set_free(&c.set, m);
     }
     nqi_free(a, offers, g->n, sizeof(offer));
+    nqi_free(a, members, g->n, sizeof(bool));
     nqi_free(a, counts, n_levels, sizeof(uint64_t));
     nqi_free(a, sums, n_levels, sizeof(uint64_t));
     return status == NQ_OK ? NQ_OK : nqi_diag_set(diag, status, "no code could be made");

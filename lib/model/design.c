@@ -124,9 +124,10 @@ void nqi_group_forget_design(nqi_model *m, nqi_model_group *g)
         t->n_counts = 0;
         t->codec = NQ_CODEC_STORED;
     }
-    nqi_encoder_destroy(g->fixed);
-    nqi_encoder_destroy(g->shared);
-    g->fixed = g->shared = NULL;
+    for (uint32_t i = 0; i < NQI_N_CODES; i++) {
+        nqi_encoder_destroy(g->codes[i]);
+        g->codes[i] = NULL;
+    }
     if (!g->is_designed)
         return;
     nqi_quantizer_free_decoded(g->decoded, &g->quantizer, &g->source);

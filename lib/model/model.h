@@ -24,6 +24,19 @@
 /* "No group", "no codebook". */
 #define NQI_NO_GROUP UINT32_MAX
 
+/* Codes that the tensors of a group may share: see codes.c. */
+enum {
+    NQI_CODE_FIXED,
+    NQI_CODE_HUFFMAN,
+    NQI_CODE_RANS,       /* of one table */
+    NQI_CODE_TABLES,     /* rANS with several, a choice for each sub-block */
+    NQI_CODE_GAP_TABLES, /* the same of gaps and values */
+    NQI_N_CODES
+};
+
+/* The NQ_CODEC_* of a shared code. */
+uint32_t nqi_code_codec(uint32_t code);
+
 /* How often a tensor uses a level. */
 typedef struct nqi_level_count {
     uint64_t count;
@@ -46,7 +59,9 @@ typedef struct nqi_model_tensor {
     nqi_level_count *counts;
     uint32_t n_counts;
     uint32_t codec;
-    nqi_encoder *own; /* a code of its own, or NULL */
+    uint32_t code;       /* of those that are shared, if it has none of its own */
+    nqi_encoder *own;    /* a code of its own, or NULL */
+    uint64_t code_bytes; /* of all blocks, about */
 
     /* What writing measured. */
     uint64_t payload_bytes;
@@ -72,8 +87,7 @@ typedef struct nqi_model_group {
     bool is_designed;
     nqi_quantizer quantizer;
     double *decoded[NQI_N_WEIGHT_TYPES]; /* levels as each type rounds them, where it occurs */
-    nqi_encoder *fixed;
-    nqi_encoder *shared; /* Huffman, for those without one of their own; may be NULL */
+    nqi_encoder *codes[NQI_N_CODES];     /* those that are used, and perhaps others */
 } nqi_model_group;
 
 /* A set of the tensors' names. */
@@ -179,7 +193,8 @@ const nqi_encoder *nqi_model_encoder(const nqi_model *m, const nqi_model_tensor 
 uint32_t nqi_model_block_log2(const nqi_model *m);
 uint64_t nqi_model_blocks(const nqi_model *m, const nqi_model_tensor *t);
 
-/* Bytes that all blocks of a tensor take at most with this code: exact but for padding. */
+/* Bytes that all blocks of a tensor take with a code that was made from counts: at most, and exact
+ * but for padding, with fixed and Huffman codes; about so many with rANS. */
 uint64_t nqi_model_code_bytes(const nqi_model *m, const nqi_model_tensor *t,
                               const nqi_encoder *encoder, const uint64_t *counts);
 
@@ -193,7 +208,7 @@ void nqi_model_clear_counts(uint64_t *counts, const nqi_model_tensor *t);
 nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag);
 
 /* Bytes that the file takes at most, for a model with codes. */
-nq_status nqi_model_file_bytes(uint64_t *n_bytes, const nqi_model *m);
+nq_status nqi_model_file_bytes(uint64_t *n_bytes, nqi_model *m);
 
 /* Sets the distortion of a tensor that is stored: nothing is lost, but its elements count. */
 nq_status nqi_model_measure_kept(nqi_model *m, nqi_model_tensor *t);

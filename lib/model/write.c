@@ -16,8 +16,8 @@
 /* Numbers that the writer gave to a group's and a tensor's tables. */
 typedef struct numbers {
     uint32_t *codebooks; /* by group */
-    uint32_t *shared;
-    uint32_t *own; /* by tensor */
+    uint32_t *shared;    /* NQI_N_CODES for each group */
+    uint32_t *own;       /* by tensor */
 } numbers;
 
 static nq_status add_codebook(uint32_t *id, nqi_writer *w, const nqi_model_group *g)
@@ -40,14 +40,14 @@ static nq_status add_codebook(uint32_t *id, nqi_writer *w, const nqi_model_group
     return nqi_writer_add_codebook(id, w, &desc);
 }
 
-static nq_status add_table(uint32_t *id, nqi_writer *w, const nqi_encoder *encoder)
+static nq_status add_table(uint32_t *id, nqi_writer *w, uint32_t codec, const nqi_encoder *encoder)
 {
     size_t n_bytes;
     *id = NQ_NO_ID;
-    if (!encoder)
+    if (!encoder || codec == NQ_CODEC_FIXED)
         return NQ_OK;
     const uint8_t *bytes = nqi_encoder_table(encoder, &n_bytes);
-    return nqi_writer_add_table(id, w, NQ_CODEC_HUFFMAN, bytes, n_bytes);
+    return nqi_writer_add_table(id, w, codec, bytes, n_bytes);
 }
 
 static nq_status add_tables(const nqi_model *m, nqi_writer *w, const numbers *ids)
@@ -55,31 +55,30 @@ static nq_status add_tables(const nqi_model *m, nqi_writer *w, const numbers *id
     for (uint64_t i = 0; i < m->n_groups;
          i++) /* first, so that a group's number is its codebook's */
         NQI_TRY(add_codebook(&ids->codebooks[i], w, &m->groups[i]));
-    for (uint64_t i = 0; i < m->n_groups; i++) {
-        NQI_TRY(add_table(&ids->shared[i], w, m->groups[i].shared));
-    }
-    for (uint64_t i = 0; i < m->n_tensors; i++) {
-        NQI_TRY(add_table(&ids->own[i], w, m->tensors[i].own));
-    }
+    for (uint64_t i = 0; i < m->n_groups; i++)
+        for (uint32_t k = 0; k < NQI_N_CODES; k++)
+            NQI_TRY(add_table(&ids->shared[i * NQI_N_CODES + k], w, nqi_code_codec(k),
+                              m->groups[i].codes[k]));
+    for (uint64_t i = 0; i < m->n_tensors; i++)
+        NQI_TRY(add_table(&ids->own[i], w, m->tensors[i].codec, m->tensors[i].own));
     return NQ_OK;
 }
 
-/* The bound on a quantized tensor's blocks comes from its counts, so it is nearly what they take.
- */
-static nq_status bound_blocks(uint64_t *n_bytes, const nqi_model *m, const nqi_model_tensor *t,
-                              uint64_t *counts)
+/* Bytes that all blocks of a quantized tensor take at most. What codes of counts take is nearly
+ * known; what rANS takes depends on the order of indices, and is far below what can be promised. */
+static uint64_t bound_blocks(const nqi_model *m, const nqi_model_tensor *t)
 {
-    *n_bytes = 0;
     if (t->group == NQI_NO_GROUP)
-        return NQ_OK;
-    nqi_model_spread_counts(counts, t);
-    *n_bytes = nqi_model_code_bytes(m, t, nqi_model_encoder(m, t), counts);
-    nqi_model_clear_counts(counts, t);
-    return NQ_OK;
+        return 0;
+    if (t->codec != NQ_CODEC_RANS)
+        return t->code_bytes;
+    const uint64_t block_elems = UINT64_C(1) << nqi_model_block_log2(m);
+    const uint64_t most = nqi_encoder_bound(nqi_model_encoder(m, t), NQI_MIN(block_elems, t->n));
+    uint64_t product;
+    return nqi_mul_u64(&product, nqi_model_blocks(m, t), most) ? product : UINT64_MAX / 2;
 }
 
-static nq_status add_tensor(const nqi_model *m, nqi_writer *w, uint64_t i, const numbers *ids,
-                            uint64_t *counts)
+static nq_status add_tensor(const nqi_model *m, nqi_writer *w, uint64_t i, const numbers *ids)
 {
     const nqi_model_tensor *t = &m->tensors[i];
     nqi_tensor_desc desc = {.name = t->desc.name,
@@ -90,32 +89,27 @@ static nq_status add_tensor(const nqi_model *m, nqi_writer *w, uint64_t i, const
                             .codec = t->codec,
                             .block_log2 = NQI_BLOCK_LOG2_STORED,
                             .codebook = NQ_NO_ID,
-                            .table = NQ_NO_ID};
-    NQI_TRY(bound_blocks(&desc.max_block_bytes, m, t, counts));
+                            .table = NQ_NO_ID,
+                            .max_block_bytes = bound_blocks(m, t)};
     if (t->group != NQI_NO_GROUP) {
         desc.block_log2 = nqi_model_block_log2(m);
         desc.codebook = ids->codebooks[t->group];
-        if (t->codec == NQ_CODEC_HUFFMAN)
-            desc.table = t->own ? ids->own[i] : ids->shared[t->group];
+        desc.table = t->own ? ids->own[i] : ids->shared[t->group * NQI_N_CODES + t->code];
     }
     return nqi_writer_add_tensor(w, &desc);
 }
 
 static nq_status add_tensors(const nqi_model *m, nqi_writer *w, const numbers *ids)
 {
-    void *counts;
-    NQI_TRY(nqi_alloc_zero(&counts, &m->env.allocator, NQ_MAX_LEVELS, sizeof(uint64_t)));
-    nq_status status = NQ_OK;
-    for (uint64_t i = 0; i < m->n_tensors && status == NQ_OK; i++)
-        status = add_tensor(m, w, i, ids, counts);
-    nqi_free(&m->env.allocator, counts, NQ_MAX_LEVELS, sizeof(uint64_t));
-    return status;
+    for (uint64_t i = 0; i < m->n_tensors; i++)
+        NQI_TRY(add_tensor(m, w, i, ids));
+    return NQ_OK;
 }
 
 static nq_status describe(const nqi_model *m, nqi_writer *w)
 {
     void *memory;
-    const uint64_t n_ids = 2 * m->n_groups + m->n_tensors;
+    const uint64_t n_ids = (1 + NQI_N_CODES) * m->n_groups + m->n_tensors;
     for (uint64_t i = 0; i < m->n_metadata; i++) {
         const nqi_metadata *pair = &m->metadata[i];
         NQI_TRY(nqi_writer_add_metadata(w, pair->text, (size_t)pair->key_bytes,
@@ -126,7 +120,7 @@ static nq_status describe(const nqi_model *m, nqi_writer *w)
     uint32_t *ids = memory;
     const numbers n = {.codebooks = ids,
                        .shared = ids ? ids + m->n_groups : NULL,
-                       .own = ids ? ids + 2 * m->n_groups : NULL};
+                       .own = ids ? ids + (1 + NQI_N_CODES) * m->n_groups : NULL};
     nq_status status = add_tables(m, w, &n);
     if (status == NQ_OK)
         status = add_tensors(m, w, &n);
@@ -134,39 +128,48 @@ static nq_status describe(const nqi_model *m, nqi_writer *w)
     return status;
 }
 
-/* Payload bytes of a tensor at most. */
-static nq_status bound_payload(uint64_t *sum, const nqi_model *m, uint64_t tensor, uint64_t *counts)
+/* Payload bytes of a tensor with a code of counts, or none, at most. */
+static uint64_t bound_payload(const nqi_model *m, const nqi_model_tensor *t)
 {
-    const nqi_model_tensor *t = &m->tensors[tensor];
-    uint64_t n_bytes =
-        t->n / 8 * nq_dtype_bits(t->desc.dtype) + t->n % 8 * nq_dtype_bits(t->desc.dtype) / 8;
-    if (t->group != NQI_NO_GROUP)
-        NQI_TRY(bound_blocks(&n_bytes, m, t, counts));
-    *sum += n_bytes;
-    return NQ_OK;
+    const uint64_t bits = nq_dtype_bits(t->desc.dtype);
+    return t->group != NQI_NO_GROUP ? bound_blocks(m, t) : t->n / 8 * bits + t->n % 8 * bits / 8;
 }
 
-static nq_status bound_payloads(uint64_t *sum, const nqi_model *m)
+static bool has_rans(const nqi_model *m)
 {
-    void *counts;
-    nq_status status = NQ_OK;
-    NQI_TRY(nqi_alloc_zero(&counts, &m->env.allocator, NQ_MAX_LEVELS, sizeof(uint64_t)));
-    for (uint64_t i = 0; i < m->n_tensors && status == NQ_OK; i++)
-        status = bound_payload(sum, m, i, counts);
-    nqi_free(&m->env.allocator, counts, NQ_MAX_LEVELS, sizeof(uint64_t));
+    for (uint64_t i = 0; i < m->n_tensors; i++)
+        if (m->tensors[i].codec == NQ_CODEC_RANS)
+            return true;
+    return false;
+}
+
+/* What rANS takes, only coding tells. */
+static nq_status write_nowhere(uint64_t *n_bytes, nqi_model *m)
+{
+    nq_diag ignored;
+    const nq_progress_fn progress = m->env.progress;
+    m->env.progress = NULL;
+    const nq_status status = nqi_model_write(m, NULL, &ignored);
+    m->env.progress = progress;
+    m->is_written = false;
+    *n_bytes = m->file_bytes;
     return status;
 }
 
-nq_status nqi_model_file_bytes(uint64_t *n_bytes, const nqi_model *m)
+nq_status nqi_model_file_bytes(uint64_t *n_bytes, nqi_model *m)
 {
     nqi_writer *w;
+    if (has_rans(m))
+        return write_nowhere(n_bytes, m);
     NQI_TRY(nqi_writer_create(&w, &m->env.allocator, NULL, nqi_model_original_bytes(m)));
     nq_status status = describe(m, w);
     if (status == NQ_OK)
         status = nqi_writer_begin(w);
     *n_bytes = nqi_writer_fixed_bytes(w);
     nqi_writer_destroy(w);
-    return status == NQ_OK ? bound_payloads(n_bytes, m) : status;
+    for (uint64_t i = 0; i < m->n_tensors; i++)
+        *n_bytes += bound_payload(m, &m->tensors[i]);
+    return status;
 }
 
 /* ---- Blocks -------------------------------------------------------------------------------- */

@@ -39,7 +39,7 @@ def check_peak_memory(nq):
         raise Skipped("a sanitizer takes more memory than that")
     write_model(nq, "m.safetensors", gauss(1 << 16, 1))
     two = ["--threads", "2"]
-    for codec in ("auto", "fixed", "huffman"):
+    for codec in ("auto", "fixed", "huffman", "rans"):
         nq.run("compress", "m.safetensors", "--step", "0.01", "--codec", codec, "--force", *two, **limited(0))
     nq.run("compress", "m.safetensors", "--levels", "64", "--dry-run", *two, **limited(0))
     nq.run("decompress", "m.nq", "-o", "back.safetensors", *two, **limited(0))

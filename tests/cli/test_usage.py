@@ -118,7 +118,6 @@ def check_what_this_version_lacks(nq):
     for arguments in (["curve", "m.safetensors"],
                       ["compress", "m.safetensors", "--step", "1", "--scope", "channel"],
                       ["compress", "m.safetensors", "--step", "1", "--axis", "1"],
-                      ["compress", "m.safetensors", "--step", "1", "--codec", "rans"],
                       ["compress", "m.safetensors", "--step", "1", "--density", "0.1"],
                       ["compress", "m.safetensors", "--step", "1", "--lossless"],
                       ["compress", "m.safetensors", "--step", "1", "--rule", "a:lambda=1"]):

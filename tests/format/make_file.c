@@ -454,7 +454,9 @@ static nqi_encoder *encoder_of_turns(const spec *s, const uint16_t *indices, siz
         if (models[t].low_bits != 0)
             die("low bits where none were expected", NQ_E_INTERNAL);
     }
-    must("escapes", nqi_rans_fit_escapes(&escapes, &a, all, s->n_levels - 1));
+    uint64_t *scratch = get((size_t)nqi_rans_fit_scratch(s->n_levels), sizeof *scratch);
+    nqi_rans_fit_escapes(&escapes, scratch, all, s->n_levels - 1, s->n_levels / 2);
+    free(scratch);
     for (size_t t = 0; t < N_TABLES; t++)
         models[t].escapes = escapes;
     must("encoder", nqi_rans_encoder_make(&encoder, &a, &plan, 0));

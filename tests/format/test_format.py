@@ -318,7 +318,7 @@ def make_source(path):
 
 
 RECIPES = [[*target, "--codec", codec, *rest]
-           for codec in ("fixed", "huffman", "auto")
+           for codec in ("fixed", "huffman", "rans", "auto")
            for target, rest in ((["--step", "0.02"], []),
                                 (["--step", "0.013"], ["--level", "grid", "--scope", "tensor"]),
                                 (["--levels", "37"], ["--level", "mean", "--min-elems", "0"]))]

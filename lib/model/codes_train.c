@@ -1,0 +1,162 @@
+/*
+ * Training of codes: see codes_train.h. What is trained on, and what prices are told from, is
+ * quantized into memory once: all indices of a small group, pieces at regular distances of a large
+ * one. That depends on the tensors' sizes only.
+ */
+#include "model/codes_train.h"
+
+/* Indices of a stretch, and those that a set, and training, take at most, but for the first stretch
+ * of each tensor. */
+#define STRETCH      4096u
+#define MOST_PRICED  (UINT64_C(1) << 22)
+#define MOST_TRAINED (UINT64_C(1) << 20)
+
+/* Which stretches are taken: every so manieth of a tensor, from the first one on. */
+typedef struct strides {
+    uint64_t priced;
+    uint64_t trained; /* a multiple */
+} strides;
+
+static const nqi_model_tensor *tensor_of(const nqi_model *m, const nqi_model_group *g, uint32_t i)
+{
+    return &m->tensors[g->tensors[i]];
+}
+
+static strides plan_strides(const nqi_model *m, const nqi_model_group *g, const bool *takes_part)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < g->n; i++)
+        n += takes_part[i] ? tensor_of(m, g, i)->n : 0;
+    strides s = {.priced = NQI_MAX((n + MOST_PRICED - 1) / MOST_PRICED, 1)};
+    const uint64_t priced = n / s.priced;
+    s.trained = s.priced * NQI_MAX((priced + MOST_TRAINED - 1) / MOST_TRAINED, 1);
+    return s;
+}
+
+/* ---- Quantizing ---------------------------------------------------------------------------- */
+
+typedef struct quantizing {
+    const nqi_model *m;
+    const nqi_model_group *g;
+    const nqi_training_set *set;
+    uint64_t stride;
+} quantizing;
+
+/* Quantizes the stretches of one tensor. */
+static void quantize_tensor(void *arg, uint64_t index, uint32_t worker)
+{
+    const quantizing *q = arg;
+    const nqi_training_set *set = q->set;
+    const nqi_model_tensor *t = tensor_of(q->m, q->g, (uint32_t)index);
+    float w[NQI_SLICE_ELEMS];
+    double h[NQI_SLICE_ELEMS];
+    uint64_t first = 0;
+    (void)worker;
+    for (uint64_t s = index > 0 ? set->ends[index - 1] : 0; s < set->ends[index]; s++) {
+        uint16_t *out = set->indices + (set->stretches[s].indices - set->indices);
+        for (size_t done = 0; done < set->stretches[s].n; done += NQI_SLICE_ELEMS) {
+            const size_t n = NQI_MIN(set->stretches[s].n - done, NQI_SLICE_ELEMS);
+            nqi_view_f32(w, &t->view, first + done, n);
+            if (q->g->quantizer.has_importance)
+                nqi_weights_load_importance(h, &q->g->parts[t->part], first + done, n);
+            nqi_quantizer_assign(&q->g->quantizer, out + done, w, h, n);
+        }
+        first += STRETCH * q->stride;
+    }
+}
+
+/* ---- Sets ---------------------------------------------------------------------------------- */
+
+/* Adds the stretches that a tensor of n elements has in the set. */
+static void count_stretches(nqi_training_set *set, uint64_t n, const strides *s)
+{
+    for (uint64_t first = 0; first < n; first += STRETCH * s->priced) {
+        set->n_stretches++;
+        set->n_indices += NQI_MIN(n - first, STRETCH);
+    }
+}
+
+static void list_stretches(nqi_training_set *set, const nqi_model *m, const nqi_model_group *g,
+                           const bool *takes_part, const strides *s)
+{
+    uint64_t at = 0, stretch = 0;
+    for (uint32_t i = 0; i < g->n; i++) {
+        const uint64_t n = takes_part[i] ? tensor_of(m, g, i)->n : 0;
+        for (uint64_t first = 0; first < n; first += STRETCH * s->priced) {
+            const nqi_rans_stretch one = {.indices = set->indices + at,
+                                          .n = (size_t)NQI_MIN(n - first, STRETCH)};
+            set->stretches[stretch++] = one;
+            at += one.n;
+        }
+        set->ends[i] = stretch;
+    }
+}
+
+nq_status nqi_training_set_make(nqi_training_set *set, nqi_model *m, const nqi_model_group *g,
+                                const bool *takes_part)
+{
+    const nqi_allocator *a = &m->env.allocator;
+    const strides s = plan_strides(m, g, takes_part);
+    void *memory;
+    *set = (nqi_training_set){.n_tensors = g->n, .stride = s.trained / s.priced};
+    for (uint32_t i = 0; i < g->n; i++)
+        count_stretches(set, takes_part[i] ? tensor_of(m, g, i)->n : 0, &s);
+    NQI_TRY(nqi_alloc(&memory, a, set->n_indices, sizeof *set->indices));
+    set->indices = memory;
+    NQI_TRY(nqi_alloc(&memory, a, set->n_stretches, sizeof *set->stretches));
+    set->stretches = memory;
+    NQI_TRY(nqi_alloc(&memory, a, set->n_stretches, sizeof *set->trained));
+    set->trained = memory;
+    NQI_TRY(nqi_alloc(&memory, a, g->n, sizeof *set->ends));
+    set->ends = memory;
+    list_stretches(set, m, g, takes_part, &s);
+    quantizing q = {.m = m, .g = g, .set = set, .stride = s.priced};
+    nqi_run(&m->env.runner, g->n, quantize_tensor, &q);
+    return NQ_OK;
+}
+
+void nqi_training_set_free(nqi_training_set *set, const nqi_model *m)
+{
+    const nqi_allocator *a = &m->env.allocator;
+    nqi_free(a, set->indices, set->n_indices, sizeof *set->indices);
+    nqi_free(a, set->stretches, set->n_stretches, sizeof *set->stretches);
+    nqi_free(a, set->trained, set->n_stretches, sizeof *set->trained);
+    nqi_free(a, set->ends, set->n_tensors, sizeof *set->ends);
+    *set = (nqi_training_set){.n_tensors = 0};
+}
+
+/* ---- Codes --------------------------------------------------------------------------------- */
+
+nq_status nqi_training_set_train(nqi_encoder **out, const nqi_training_set *set, const nqi_model *m,
+                                 const nqi_model_group *g, const bool *takes_part, bool is_sparse)
+{
+    nqi_rans_training training = {.a = &m->env.allocator,
+                                  .cpu = m->env.cpu,
+                                  .n_levels = g->quantizer.n_levels,
+                                  .stretches = set->trained,
+                                  .is_sparse = is_sparse};
+    for (uint32_t i = 0; i < g->n; i++) {
+        const uint64_t begin = i > 0 ? set->ends[i - 1] : 0;
+        for (uint64_t s = begin; takes_part[i] && s < set->ends[i]; s += set->stride)
+            set->trained[training.n_stretches++] = set->stretches[s];
+        training.all += takes_part[i] ? tensor_of(m, g, i)->n : 0;
+    }
+    return nqi_rans_train(out, &training);
+}
+
+nq_status nqi_training_set_price(uint64_t *n_bytes, const nqi_training_set *set, const nqi_model *m,
+                                 const nqi_model_group *g, uint32_t i, const nqi_encoder *encoder)
+{
+    const nqi_model_tensor *t = tensor_of(m, g, i);
+    const uint64_t begin = i > 0 ? set->ends[i - 1] : 0;
+    uint64_t n = 0, n_bits;
+    for (uint64_t s = begin; s < set->ends[i]; s++)
+        n += set->stretches[s].n;
+    NQI_TRY(
+        nqi_rans_measure(&n_bits, encoder, set->stretches + begin, (size_t)(set->ends[i] - begin)));
+    const double all = (double)n_bits * ((double)t->n / (double)NQI_MAX(n, 1));
+    /* Bits of states are not measured. */
+    *n_bytes = (uint64_t)(all / 8 * (1 + 1.0 / NQI_RANS_LANES_SHARE)) + 1 +
+               nqi_model_blocks(m, t) * nqi_encoder_block_overhead(encoder);
+    return NQ_OK;
+}

@@ -1,0 +1,253 @@
+/*
+ * rANS codes of several tables, trained on indices: any machine finds the same, the oracle reads
+ * them and their blocks, all kernels of the encoder write the same, they are smaller than codes of
+ * one table where distributions change, and what they promise is about what they take.
+ */
+#include "base/alloc.h"
+#include "codec/code_enc.h"
+#include "codec/rans_train.h"
+#include "cpu/cpu.h"
+#include "nq/types.h"
+#include "test_rans_oracle.h"
+
+enum { MOST = 1 << 17, N_STRETCHES = 7 };
+
+static uint16_t indices[MOST];
+static nqi_rans_stretch stretches[N_STRETCHES];
+
+/* Indices around places and of spreads that change every so often; many zeros in some kinds. */
+static void fill(size_t n, uint32_t n_levels, size_t turn, unsigned zeros_of_16, uint64_t *seed)
+{
+    unsigned spread = 1;
+    uint32_t place = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i % turn == 0) {
+            spread = 1u << unit_random(seed) % 6;
+            place = (uint32_t)(unit_random(seed) % (1 + n_levels / 4));
+        }
+        const uint64_t r = unit_random(seed);
+        const uint32_t near = (uint32_t)(r % spread + (r >> 20) % spread + (r >> 40) % spread);
+        indices[i] = (uint16_t)((n_levels / 2 + place + near) % n_levels);
+        if (r >> 60 < zeros_of_16)
+            indices[i] = (uint16_t)(n_levels / 2);
+        if (r >> 48 % 1000 == 5)
+            indices[i] = (uint16_t)((r >> 8) % n_levels);
+    }
+}
+
+/* Of quite different lengths, some of them empty. */
+static void cut(size_t n)
+{
+    static const unsigned shares[N_STRETCHES] = {0, 1, 200, 0, 7, 550, 241};
+    size_t at = 0;
+    for (unsigned s = 0; s < N_STRETCHES; s++) {
+        const size_t length = s + 1 == N_STRETCHES ? n - at : n * shares[s] / 1000;
+        stretches[s] = (nqi_rans_stretch){indices + at, length};
+        at += length;
+    }
+}
+
+static nqi_encoder *train(const nqi_allocator *a, size_t n, uint32_t n_levels, bool sparse,
+                          uint64_t cpu)
+{
+    const nqi_rans_training training = {.a = a,
+                                        .cpu = cpu,
+                                        .n_levels = n_levels,
+                                        .stretches = stretches,
+                                        .n_stretches = N_STRETCHES,
+                                        .all = n,
+                                        .is_sparse = sparse};
+    nqi_encoder *encoder;
+    assert_int_equal(nqi_rans_train(&encoder, &training), NQ_OK);
+    return encoder;
+}
+
+static uint8_t *encode(const nqi_encoder *e, size_t *n_bytes, const uint16_t *from, size_t n)
+{
+    const uint64_t bound = nqi_encoder_bound(e, n);
+    uint8_t *out = malloc((size_t)bound + 1);
+    assert_non_null(out);
+    assert_int_equal(nqi_encoder_encode(e, out, (size_t)bound, n_bytes, from, n), NQ_OK);
+    return out;
+}
+
+/* Encodes a stretch on two kinds of machine, and reads it by the oracle; returns its bytes. */
+static size_t check_block(const o_code *code, const nqi_encoder *e, const nqi_encoder *plain,
+                          const nqi_rans_stretch *s)
+{
+    static uint32_t decoded[MOST];
+    size_t n_bytes, plain_bytes;
+    uint64_t n_bits;
+    uint8_t *out = encode(e, &n_bytes, s->indices, s->n);
+    uint8_t *again = encode(plain, &plain_bytes, s->indices, s->n);
+    assert_int_equal(n_bytes, plain_bytes);
+    assert_memory_equal(out, again, n_bytes);
+    assert_true(o_decode_block(decoded, code, out, n_bytes, s->n));
+    for (size_t i = 0; i < s->n; i++)
+        assert_int_equal(decoded[i], s->indices[i]);
+    assert_int_equal(nqi_rans_measure(&n_bits, e, s, 1), NQ_OK);
+    assert_true((double)n_bits / 8 <= (double)n_bytes * 1.01 + 8);
+    assert_true((double)n_bits / 8 * 1.03 + 40 >= (double)n_bytes);
+    free(out);
+    free(again);
+    return n_bytes;
+}
+
+static size_t single_table_bytes(size_t n, uint32_t n_levels)
+{
+    static uint64_t counts[65536];
+    const nqi_allocator a = nqi_allocator_default();
+    nqi_encoder *e;
+    size_t sum, n_bytes;
+    memset(counts, 0, sizeof counts);
+    for (size_t i = 0; i < n; i++)
+        counts[indices[i]]++;
+    assert_int_equal(nqi_encoder_create(&e, &a, NQ_CODEC_RANS, n_levels, 0, counts, 0, 0), NQ_OK);
+    (void)nqi_encoder_table(e, &sum);
+    for (unsigned s = 0; s < N_STRETCHES; s++) {
+        free(encode(e, &n_bytes, stretches[s].indices, stretches[s].n));
+        sum += n_bytes;
+    }
+    nqi_encoder_destroy(e);
+    return sum;
+}
+
+static void check(size_t n, uint32_t n_levels, size_t turn, unsigned zeros, bool sparse,
+                  uint64_t *seed)
+{
+    static o_code code;
+    const nqi_allocator a = nqi_allocator_default();
+    size_t sum, again;
+    fill(n, n_levels, turn, zeros, seed);
+    cut(n);
+    nqi_encoder *e = train(&a, n, n_levels, sparse, nqi_cpu_features());
+    nqi_encoder *plain = train(&a, n, n_levels, sparse, 0);
+    if (!e) {
+        assert_null(plain);
+        assert_true(turn == MOST || n < 50000 || n_levels <= 3);
+        return;
+    }
+    const uint8_t *table = nqi_encoder_table(e, &sum);
+    const uint8_t *plain_table = nqi_encoder_table(plain, &again);
+    assert_int_equal(sum, again);
+    assert_memory_equal(table, plain_table, sum);
+    assert_true(o_read_table(&code, table, sum, n_levels));
+    assert_true(code.n_tables > 1 && code.sparse == sparse);
+    for (unsigned s = 0; s < N_STRETCHES; s++)
+        sum += check_block(&code, e, plain, &stretches[s]);
+    if (n > 50000 && turn > 500 && turn < 10000 && n_levels < 1000 && !sparse)
+        assert_true((double)sum < 0.9 * (double)single_table_bytes(n, n_levels));
+    /* Indices that training never saw. */
+    for (size_t i = 0; i < n; i++)
+        indices[i] = (uint16_t)(unit_random(seed) % n_levels);
+    const nqi_rans_stretch any = {indices, n < 5000 ? n : 5000};
+    (void)check_block(&code, e, plain, &any);
+    nqi_encoder_destroy(e);
+    nqi_encoder_destroy(plain);
+}
+
+static void test_training(void **state)
+{
+    (void)state;
+    static const uint32_t alphabets[] = {1, 2, 16, 40, 256, 300, 5000, 65536};
+    static const size_t sizes[] = {100, 1500, 7000, 60000};
+    static const size_t turns[] = {64, 1000, 5000, MOST};
+    uint64_t seed = 61;
+    for (size_t l = 0; l < NQI_COUNT(alphabets); l++)
+        for (size_t s = 0; s < NQI_COUNT(sizes); s++)
+            for (unsigned kind = 0; kind < 4; kind++) {
+                if (alphabets[l] >= 5000 && kind != s)
+                    continue;
+                check(sizes[s], alphabets[l], turns[(s + kind) % 4], kind % 2 ? 12 : 0, kind >= 2,
+                      &seed);
+            }
+}
+
+static void test_changing_sources(void **state)
+{
+    (void)state;
+    uint64_t seed = 62;
+    check(MOST, 60, 1000, 0, false, &seed);
+    check(MOST, 200, 3000, 0, false, &seed);
+    check(MOST, 200, 3000, 14, true, &seed);
+}
+
+/* Nothing to train on, or nothing but zeros, which makes no pairs. */
+static void test_nothing(void **state)
+{
+    (void)state;
+    const nqi_allocator a = nqi_allocator_default();
+    cut(0);
+    assert_null(train(&a, 0, 10, false, 0));
+    assert_null(train(&a, 0, 10, true, 0));
+    memset(indices, 0, sizeof indices);
+    cut(9000);
+    assert_null(train(&a, 9000, 10, false, 0));
+    assert_null(train(&a, 9000, 10, true, 0));
+}
+
+/* ---- Memory -------------------------------------------------------------------------------- */
+
+typedef struct budget {
+    unsigned left;
+    size_t held;
+} budget;
+
+static void *take(void *user, size_t n_bytes, size_t alignment)
+{
+    budget *b = user;
+    if (b->left == 0)
+        return NULL;
+    b->left--;
+    b->held += n_bytes;
+    return aligned_alloc(alignment, (n_bytes + alignment - 1) / alignment * alignment);
+}
+
+static void give_back(void *user, void *memory, size_t n_bytes, size_t alignment)
+{
+    budget *b = user;
+    (void)alignment;
+    b->held -= n_bytes;
+    free(memory);
+}
+
+static void test_failing_allocations(void **state)
+{
+    (void)state;
+    uint64_t seed = 63;
+    fill(3000, 12, 300, 0, &seed);
+    cut(3000);
+    for (unsigned sparse = 0; sparse < 2; sparse++)
+        for (unsigned left = 0;; left += 1 + left / 8) {
+            budget b = {.left = left};
+            const nqi_allocator a = {
+                .alloc = take, .free = give_back, .user = &b, .max_bytes = UINT64_MAX};
+            const nqi_rans_training training = {.a = &a,
+                                                .n_levels = 12,
+                                                .stretches = stretches,
+                                                .n_stretches = N_STRETCHES,
+                                                .all = 3000,
+                                                .is_sparse = sparse != 0};
+            nqi_encoder *encoder;
+            const nq_status status = nqi_rans_train(&encoder, &training);
+            if (status == NQ_OK) {
+                nqi_encoder_destroy(encoder);
+                assert_int_equal(b.held, 0);
+                break;
+            }
+            assert_int_equal(status, NQ_E_NOMEM);
+            assert_null(encoder);
+            assert_int_equal(b.held, 0);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_training),
+        cmocka_unit_test(test_changing_sources),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_failing_allocations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
