@@ -25,6 +25,9 @@
  * emptying them is cheap beside FLUSH weights. */
 #define FEW 1024u
 
+/* Weights of a chunk from which on looking for its range costs more than FEW slots do. */
+#define MANY_ELEMS (UINT32_C(1) << 15)
+
 typedef struct lane {
     double moment;
     double weight;
@@ -138,13 +141,18 @@ typedef struct run {
     uint32_t part_end;
 } run;
 
-/* The slots that a chunk touches: those of its smallest and largest weight and what lies between.
- */
+/* The slots that a chunk touches: those of its smallest and largest weight and what lies between;
+ * all, where they are few. */
 static void find_range(partial *p, const nqi_sums_job *job, const nqi_chunk *chunk)
 {
     nqi_extent extent = nqi_extent_none();
     float w[NQI_SLICE_ELEMS];
     uint32_t slots[2];
+    if (job->map->n_slots <= FEW && chunk->n >= MANY_ELEMS) {
+        p->first = 0;
+        p->end = job->map->n_slots;
+        return;
+    }
     for (size_t done = 0; done < chunk->n; done += NQI_SLICE_ELEMS) {
         const size_t n = NQI_MIN(chunk->n - done, NQI_SLICE_ELEMS);
         nqi_weights_load(w, &job->parts[chunk->part], chunk->first + done, n);

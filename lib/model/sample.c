@@ -9,11 +9,12 @@
 
 /* Elements of a sample, about; tensors below WHOLE_ELEMS are taken whole. */
 #define SAMPLE_ELEMS (UINT64_C(1) << 20)
-#define WHOLE_ELEMS  (UINT64_C(1) << 14)
-#define RUN_ELEMS    UINT64_C(1024)
+#define WHOLE_ELEMS  (UINT64_C(1) << 12)
+#define RUN_ELEMS    UINT64_C(256)
 
-/* What a level costs besides its use: itself, and its entry in code tables. */
-#define LEVEL_BYTES 5.0
+/* What a level takes in a codebook, and what its entry in a code table does. */
+#define LEVEL_BYTES 4.0
+#define ENTRY_BITS  5.0
 
 /* ---- Sampling ------------------------------------------------------------------------------ */
 /* ---- Sampling ------------------------------------------------------------------------------ */
@@ -75,6 +76,7 @@ static nq_status sample_groups(nqi_sample *s)
         n += m->groups[i].n_elements;
     NQI_TRY(nqi_alloc_zero(&memory, &m->env.allocator, m->n_groups, sizeof(nqi_group_sample)));
     s->groups = memory;
+    s->n_elements = (double)n;
     for (uint64_t i = 0; i < m->n_groups; i++) {
         nqi_group_sample *g = &s->groups[i];
         NQI_TRY(sample_group(g, s, &m->groups[i], n / SAMPLE_ELEMS));
@@ -157,6 +159,11 @@ void nqi_sample_destroy(nqi_sample *s)
     nqi_free(a, s, 1, sizeof *s);
 }
 
+double nqi_sample_elements(const nqi_sample *s)
+{
+    return s->n_elements;
+}
+
 void nqi_sample_range(double *finest, double *coarsest, const nqi_sample *s)
 {
     *finest = s->finest;
@@ -223,45 +230,65 @@ typedef struct measuring {
     uint64_t group;
     uint32_t n_levels;
     nqi_tally *tally;
+    double own_bits;    /* with a code table for each tensor */
+    double shared_bits; /* with one for all, but for what follows from pooled counts: */
+    double *pooled;     /* by level, in terms of all weights */
 } measuring;
 
-static double entropy_bits(const uint64_t *counts, uint32_t n_levels)
+/* Bits of indices that occur so often, in an ideal code; *n_used is the number of different ones.
+ */
+static double entropy_bits(const double *counts, uint32_t n_levels, uint32_t *n_used)
 {
     double n = 0, sum = 0;
+    *n_used = 0;
     for (uint32_t i = 0; i < n_levels; i++)
-        if (counts[i] != 0) {
-            n += (double)counts[i];
-            sum += (double)counts[i] * nqi_log2((double)counts[i]);
+        if (counts[i] > 0) {
+            ++*n_used;
+            n += counts[i];
+            sum += counts[i] * nqi_log2(counts[i]);
         }
     return n > 0 ? NQI_MAX(n * nqi_log2(n) - sum, 0.0) : 0;
 }
 
-/* Bits of n indices in a codec. */
-static double code_bits(const uint64_t *counts, double n, uint32_t n_levels, uint32_t codec)
+/* Adds a part of `more` weights for each that was counted. */
+static nq_status add_codes(measuring *m, const uint64_t *counts, double n, double more,
+                           uint32_t codec)
 {
-    const double fixed = n * (n_levels < 2 ? 0 : 64 - NQI_CLZ64(n_levels - 1));
-    if (codec == NQ_CODEC_FIXED || n_levels < 2)
-        return fixed;
-    const double entropy = entropy_bits(counts, n_levels);
-    return codec == NQ_CODEC_HUFFMAN ? NQI_MAX(entropy, n) : NQI_MIN(entropy, fixed);
+    const double fixed = n * (m->n_levels < 2 ? 0 : 64 - NQI_CLZ64(m->n_levels - 1));
+    double *own = m->pooled + m->n_levels;
+    uint32_t n_used;
+    if (codec == NQ_CODEC_FIXED || m->n_levels < 2) {
+        m->own_bits += more * fixed;
+        m->shared_bits += more * fixed;
+        return NQ_OK;
+    }
+    for (uint32_t i = 0; i < m->n_levels; i++) {
+        own[i] = (double)counts[i];
+        m->pooled[i] += more * own[i];
+    }
+    double bits = entropy_bits(own, m->n_levels, &n_used);
+    if (codec == NQ_CODEC_HUFFMAN)
+        bits = NQI_MAX(bits, n);
+    else
+        bits = NQI_MIN(bits, fixed);
+    m->own_bits += more * bits + ENTRY_BITS * n_used;
+    return NQ_OK;
 }
 
 static nq_status add_part(void *user, size_t part, const uint64_t *counts, const nqi_distortion *d)
 {
-    const measuring *m = user;
+    measuring *m = user;
     const nqi_model_group *g = &m->s->m->groups[m->group];
     const nqi_model_tensor *tensor = &m->s->m->tensors[g->tensors[part]];
     const double more = factor(m->s, m->group, part);
-    m->tally->bytes +=
-        more * code_bits(counts, (double)d->n, m->n_levels, tensor->options.codec) / 8;
     m->tally->squared += more * d->squared;
     m->tally->weighted += more * d->weighted;
     m->tally->energy += more * d->energy;
-    return NQ_OK;
+    return add_codes(m, counts, (double)d->n, more, tensor->options.codec);
 }
 
-static nq_status measure(measuring *m, const nqi_quantizer *q, const nqi_design_source *source,
-                         bool weighs)
+static nq_status run_measure(measuring *m, const nqi_quantizer *q, const nqi_design_source *source,
+                             bool weighs)
 {
     double *decoded[NQI_N_WEIGHT_TYPES] = {NULL};
     nq_status status = nqi_quantizer_decode(decoded, q, source);
@@ -279,6 +306,25 @@ static nq_status measure(measuring *m, const nqi_quantizer *q, const nqi_design_
     return status;
 }
 
+/* The smaller one of codes apart and a shared code. */
+static nq_status measure(measuring *m, const nqi_quantizer *q, const nqi_design_source *source,
+                         bool weighs)
+{
+    const uint64_t n = 2 * (uint64_t)q->n_levels;
+    void *memory;
+    uint32_t n_used;
+    NQI_TRY(nqi_alloc_zero(&memory, &source->env->allocator, n, sizeof(double)));
+    m->pooled = memory;
+    m->n_levels = q->n_levels;
+    const nq_status status = run_measure(m, q, source, weighs);
+    if (status == NQ_OK) {
+        m->shared_bits += entropy_bits(m->pooled, m->n_levels, &n_used) + ENTRY_BITS * n_used;
+        m->tally->bytes += LEVEL_BYTES * q->n_levels + NQI_MIN(m->own_bits, m->shared_bits) / 8;
+    }
+    nqi_free(&source->env->allocator, memory, n, sizeof(double));
+    return status;
+}
+
 nq_status nqi_sample_measure(nqi_tally *tally, nqi_sample *s, uint64_t group, const nqi_goal *goal,
                              bool weighs)
 {
@@ -290,8 +336,6 @@ nq_status nqi_sample_measure(nqi_tally *tally, nqi_sample *s, uint64_t group, co
     nqi_design_job job = nqi_group_job(s->m, g, &s->groups[group].source);
     job.is_sample = true;
     NQI_TRY(nqi_quantizer_design(&q, &smallest_step, &job));
-    m.n_levels = q.n_levels;
-    tally->bytes += LEVEL_BYTES * q.n_levels;
     const nq_status status = measure(&m, &q, job.source, weighs);
     nqi_quantizer_free(&q);
     return status;

@@ -1,8 +1,8 @@
 /*
  * A sample of all groups' weights: to try in milliseconds what would take long on all of them.
  * Small tensors are in it whole, and of larger ones runs of neighbouring elements at equal
- * distances. Sizes are estimates: entropies, or the width of a fixed-length code, and a few bytes
- * for each level.
+ * distances. Sizes are estimates: entropies, of each tensor or of all together, or the width of a
+ * fixed-length code, and a few bytes for each level.
  */
 #ifndef NQI_MODEL_SAMPLE_H
 #define NQI_MODEL_SAMPLE_H
@@ -29,6 +29,7 @@ struct nqi_sample {
     nqi_model *m;
     nqi_aim aim;
     nqi_group_sample *groups;
+    double n_elements;  /* of all groups */
     double kept_bytes;  /* stored tensors */
     double kept_energy; /* sum of squares of stored floating elements */
     double finest;      /* log2 of a step with which nearly every weight has its own cell */

@@ -51,6 +51,9 @@ typedef struct nqi_sample nqi_sample;
 nq_status nqi_sample_create(nqi_sample **out, nqi_model *m, const nqi_aim *aim);
 void nqi_sample_destroy(nqi_sample *s);
 
+/* Elements of all groups, of which the sample is one. */
+double nqi_sample_elements(const nqi_sample *s);
+
 /* Coarseness is log2 of a step: it is sensible from `finest` to `coarsest`. */
 void nqi_sample_range(double *finest, double *coarsest, const nqi_sample *s);
 
