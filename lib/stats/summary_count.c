@@ -274,7 +274,7 @@ static nq_status take_prefixes(nqi_summary *s, const job *j, table *t)
     size_t n = 0;
     for (unsigned half = 0; half < 2; half++)
         n += count_used(j, t, t->live[half].begin * PAGE_ENTRIES, t->live[half].end * PAGE_ENTRIES);
-    NQI_TRY(nqi_summary_reserve(s, n));
+    NQI_TRY(nqi_summary_reserve(s, n + n / 8)); /* the next chunk's are hardly more */
     for (unsigned half = 0; half < 2; half++) {
         const uint32_t end = t->live[half].end * PAGE_ENTRIES;
         for (uint32_t i = t->live[half].begin * PAGE_ENTRIES; i < end; i++) {
