@@ -7,8 +7,8 @@
  *
  * Without a FILE (one symbol a byte), streams like those of quantized weights are drawn, and the
  * safetensors files of FOLDER (shared/data/models beside the checkout unless it is given) are
- * quantized and joined. -s: only streams whose name contains STREAM. Without a name, what comes
- * behind the indices is measured too: values, and products with a matrix.
+ * quantized and joined. Then what comes behind the indices: values, and products with a matrix. -s:
+ * only streams whose name contains STREAM, or `values`.
  *
  * All codecs take turns in each run, so that what else the machine does hits all of them alike.
  * Times are the thread's CPU time; the median is printed, and behind it the slowest and the fastest
@@ -29,6 +29,7 @@
 #include "goals.h"
 #include "peers.h"
 #include "streams.h"
+#include "use.h"
 
 enum { MAX_ROWS = 24, BLOCK = 1 << NQ_BLOCK_LOG2_DEFAULT };
 
@@ -355,6 +356,8 @@ int main(int argc, char **argv)
             measure_and_free(rows, n_rows, draw_stream(i, o.n), &o);
     if (!o.only || strstr("models", o.only) || strstr(o.only, "models"))
         measure_models(rows, n_rows, &o);
+    if (!o.only || strstr("values", o.only))
+        measure_use(o.n, o.n_runs);
     goals_print();
     return 0;
 }
