@@ -1,6 +1,5 @@
 /*
- * nq compress: a model, what is to be done with each of its tensors, and a .nq file. The weights
- * stay where they are mapped; the library goes through them.
+ * nq compress: a plan is made, its file written, and told what became of each tensor.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,10 +7,8 @@
 #include <string.h>
 
 #include "errors.h"
-#include "glob.h"
-#include "importance.h"
-#include "model.h"
 #include "output.h"
+#include "planning.h"
 #include "progress.h"
 #include "report.h"
 #include "verbs.h"
@@ -20,174 +17,17 @@ static const char *const endings[] = {".safetensors.index.json", ".safetensors",
 
 typedef struct job {
     const cli_options *o;
-    model weights;
-    model importance; /* empty without */
-    nq_ctx *ctx;
-    nq_plan *plan;
+    planning p;
     output out;
     char *path;
-    bool *keep_used; /* globs that matched something */
-    bool *rule_used;
 } job;
-
-/* ---- What becomes of a tensor -------------------------------------------------------------- */
-
-/* The last rule that matches holds; its keep= beats --keep. */
-static nq_plan_tensor_options tensor_options(const job *j, const nq_tensor *tensor)
-{
-    nq_plan_tensor_options options;
-    nq_plan_tensor_options_init(&options);
-    for (size_t i = 0; i < j->o->n_rules; i++) {
-        const rule *r = &j->o->rules[i];
-        if (!glob_match(r->glob, r->glob_bytes, tensor->name, tensor->name_bytes))
-            continue;
-        options = r->options;
-        j->rule_used[i] = true;
-    }
-    if (run_match(&j->o->keep, j->keep_used, tensor) && options.keep == NQ_KEEP_AUTO)
-        options.keep = NQ_KEEP_ALWAYS;
-    return options;
-}
-
-static bool is_quantized(const job *j, const nq_tensor *tensor,
-                         const nq_plan_tensor_options *options)
-{
-    const uint64_t n = run_elements(tensor);
-    return run_is_weight(tensor->dtype) && n > 0 && options->keep != NQ_KEEP_ALWAYS &&
-           (options->keep == NQ_KEEP_NEVER || n >= j->o->plan.min_elements);
-}
-
-/* ---- Failures of the plan ------------------------------------------------------------------ */
-
-/* A target as it is written on the command line. */
-static const char *target_text(char out[64], uint32_t target, double value)
-{
-    if (target == NQ_TARGET_FILE_BYTES)
-        (void)snprintf(out, 64, "%.0fB", value);
-    else
-        (void)snprintf(out, 64, "%.6g%s", value,
-                       target == NQ_TARGET_BITS_PER_WEIGHT ? "bpw"
-                       : target == NQ_TARGET_RATIO         ? "x"
-                                                           : "dB");
-    return out;
-}
-
-static const nq_tensor *tensor_of(const job *j, const nq_diag *diag)
-{
-    return diag->tensor < j->weights.n_tensors ? &j->weights.tensors[diag->tensor].tensor : NULL;
-}
-
-/* Numbers that may not be: which file has them, where, and what to do. */
-static int number_error(const job *j, nq_diag *diag)
-{
-    char text[1024], keep[KEEP_BYTES];
-    const nq_tensor *tensor = tensor_of(j, diag), *about = tensor;
-    const char *label = j->weights.label, *advice = "";
-    if (!tensor)
-        return cli_library_error(label, diag, tensor);
-    const st_tensor *importance = model_find(&j->importance, tensor->name, tensor->name_bytes);
-    if (diag->input == NQ_INPUT_IMPORTANCE && importance) {
-        about = &importance->tensor;
-        label = j->importance.label;
-        advice = "make it 0 or more, or ";
-        diag->element = importance_element(about, tensor, diag->element);
-    }
-    return cli_error(CLI_VALUES, "%s: %s; %sstore the tensor as it is with %s", label,
-                     cli_describe(text, sizeof text, diag, about), advice, cli_keep(keep, tensor));
-}
 
 static int plan_error(const job *j, nq_status status)
 {
-    nq_diag diag;
-    nq_diag_init(&diag);
-    if (!j->plan || nq_plan_diag(j->plan, &diag) != NQ_OK || diag.status != status)
-        nq_diag_init(&diag);
-    diag.status = status;
-    if (status == NQ_E_IO)
-        return output_error(&j->out);
-    if (status == NQ_E_TARGET) {
-        char nearest[64];
-        return cli_error(CLI_DIFFERENT, "%s: the target cannot be met; the nearest is %s",
-                         j->weights.label, target_text(nearest, j->o->plan.target, diag.value));
-    }
-    if (status == NQ_E_LIMIT && diag.value > 0) {
-        char text[1024], step[32];
-        return cli_error(CLI_LIMIT, "%s: %s; the smallest step that works is %s", j->weights.label,
-                         cli_describe(text, sizeof text, &diag, tensor_of(j, &diag)),
-                         shortest_double(step, diag.value));
-    }
-    if (status == NQ_E_NUMERIC)
-        return number_error(j, &diag);
-    if (status == NQ_E_UNSUPPORTED)
-        return options_lacking("this combination of options");
-    return cli_library_error(j->weights.label, &diag, tensor_of(j, &diag));
+    return status == NQ_E_IO ? output_error(&j->out) : planning_error(&j->p, status);
 }
 
-/* ---- Steps --------------------------------------------------------------------------------- */
-
-static int open_inputs(job *j)
-{
-    const int code = model_open(&j->weights, j->o->inputs[0]);
-    if (code != CLI_DONE || !j->o->importance)
-        return code;
-    return model_open(&j->importance, j->o->importance);
-}
-
-static int add_tensor(job *j, const nq_tensor *tensor)
-{
-    const nq_tensor *importance = NULL;
-    const nq_plan_tensor_options options = tensor_options(j, tensor);
-    if (j->o->importance && is_quantized(j, tensor, &options)) {
-        const int code = importance_find(&importance, &j->importance, tensor);
-        if (code != CLI_DONE)
-            return code;
-    }
-    const nq_status status = nq_plan_add(j->plan, tensor, importance, &options);
-    return status == NQ_OK ? CLI_DONE : plan_error(j, status);
-}
-
-static void tell_unused(const job *j)
-{
-    for (size_t i = 0; i < j->o->keep.n; i++)
-        if (!j->keep_used[i])
-            cli_note("--keep '%s' matches no tensor", j->o->keep.items[i]);
-    for (size_t i = 0; i < j->o->n_rules; i++)
-        if (!j->rule_used[i])
-            cli_note("--rule '%s' matches no tensor", j->o->rules[i].text);
-}
-
-static int add_all(job *j)
-{
-    for (size_t i = 0; i < j->weights.n_metadata; i++) {
-        const st_pair *pair = &j->weights.metadata[i];
-        const nq_status status = nq_plan_add_metadata(j->plan, pair->key, pair->key_bytes,
-                                                      pair->value, pair->value_bytes);
-        if (status != NQ_OK)
-            return plan_error(j, status);
-    }
-    for (size_t i = 0; i < j->weights.n_tensors; i++) {
-        const int code = add_tensor(j, &j->weights.tensors[i].tensor);
-        if (code != CLI_DONE)
-            return code;
-    }
-    tell_unused(j);
-    return CLI_DONE;
-}
-
-static int make_plan(job *j)
-{
-    nq_plan_options options = j->o->plan;
-    options.original_bytes = j->weights.n_bytes;
-    j->keep_used = calloc(j->o->keep.n + 1, sizeof *j->keep_used);
-    j->rule_used = calloc(j->o->n_rules + 1, sizeof *j->rule_used);
-    if (!j->keep_used || !j->rule_used)
-        return cli_out_of_memory();
-    const int code = run_context(&j->ctx, j->o);
-    if (code != CLI_DONE)
-        return code;
-    const nq_status status = nq_plan_create(&j->plan, j->ctx, &options);
-    return status == NQ_OK ? add_all(j) : plan_error(j, status);
-}
+/* ---- Output -------------------------------------------------------------------------------- */
 
 static int open_output(job *j)
 {
@@ -196,7 +36,7 @@ static int open_output(job *j)
     const int code = run_output_path(&j->path, j->o, endings, ".nq");
     if (code != CLI_DONE)
         return code;
-    if (model_has_file(&j->weights, j->path) || model_has_file(&j->importance, j->path))
+    if (model_has_file(&j->p.weights, j->path) || model_has_file(&j->p.importance, j->path))
         return cli_error(CLI_USAGE, "%s: is an input, too", j->path);
     return output_open(&j->out, j->path, j->o->force);
 }
@@ -207,7 +47,7 @@ static int write_plan(job *j)
     nq_sink_init(&sink);
     sink.write = output_write_at;
     sink.user = &j->out;
-    const nq_status status = nq_plan_write(j->plan, j->o->dry_run ? NULL : &sink);
+    const nq_status status = nq_plan_write(j->p.plan, j->o->dry_run ? NULL : &sink);
     progress_clear();
     return status == NQ_OK ? CLI_DONE : plan_error(j, status);
 }
@@ -217,10 +57,10 @@ static int write_plan(job *j)
 static int fill_row(report_row *row, const job *j, size_t i)
 {
     nq_plan_tensor_report t = {.struct_size = sizeof t};
-    const nq_status status = nq_plan_get_tensor_report(j->plan, i, &t);
+    const nq_status status = nq_plan_get_tensor_report(j->p.plan, i, &t);
     if (status != NQ_OK)
         return plan_error(j, status);
-    *row = (report_row){.tensor = j->weights.tensors[i].tensor,
+    *row = (report_row){.tensor = j->p.weights.tensors[i].tensor,
                         .n_elements = t.n_elements,
                         .is_quantized = t.is_quantized != 0,
                         .method = t.method,
@@ -289,10 +129,10 @@ static int fill_rows(report *r, const job *j, uint32_t *codebook_uses)
 static int make_report(report *r, const job *j)
 {
     nq_plan_report total = {.struct_size = sizeof total};
-    const nq_status status = nq_plan_get_report(j->plan, &total);
+    const nq_status status = nq_plan_get_report(j->p.plan, &total);
     if (status != NQ_OK)
         return plan_error(j, status);
-    if (!report_make(r, j->weights.n_tensors))
+    if (!report_make(r, j->p.weights.n_tensors))
         return cli_out_of_memory();
     r->has_sizes = r->has_errors = true;
     r->original_bytes = total.original_bytes;
@@ -315,7 +155,7 @@ static int print_report(const job *j, const report *r)
     const bool is_stdout = j->path && strcmp(j->path, "-") == 0;
     if (j->o->quiet || is_stdout)
         return CLI_DONE;
-    return report_print_summary(r, j->path ? j->path : j->weights.label);
+    return report_print_summary(r, j->path ? j->path : j->p.weights.label);
 }
 
 /* ---- All together -------------------------------------------------------------------------- */
@@ -338,9 +178,9 @@ static int finish(job *j)
 
 static int run(job *j)
 {
-    int code = open_inputs(j);
+    int code = planning_open(&j->p, j->o);
     if (code == CLI_DONE)
-        code = make_plan(j);
+        code = planning_make(&j->p, &j->o->plan);
     if (code == CLI_DONE)
         code = open_output(j);
     if (code != CLI_DONE)
@@ -357,12 +197,7 @@ int verb_compress(const cli_options *o)
 {
     job j = {.o = o};
     const int code = run(&j);
-    nq_plan_destroy(j.plan);
-    nq_ctx_destroy(j.ctx);
-    model_close(&j.weights);
-    model_close(&j.importance);
+    planning_close(&j.p);
     free(j.path);
-    free(j.keep_used);
-    free(j.rule_used);
     return code;
 }

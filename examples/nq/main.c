@@ -37,6 +37,8 @@ static int run_verb(const cli_options *o)
         return verb_info(o);
     case VERB_VERIFY:
         return verb_verify(o);
+    case VERB_CURVE:
+        return verb_curve(o);
     default:
         return verb_compare(o);
     }

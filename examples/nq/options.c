@@ -24,11 +24,12 @@ typedef struct option {
 } option;
 
 #define CODED VERB_COMPRESS
+#define TRIED (VERB_COMPRESS | VERB_CURVE)
 #define MAKES (VERB_COMPRESS | VERB_DECOMPRESS)
 
 static const option options[] = {
     {"output", 'o', MAKES, "FILE", set_output, "where to write; - is standard output"},
-    {"method", 0, CODED, "M", set_method,
+    {"method", 0, TRIED, "M", set_method,
      "uniform (the default): cells of one width around zero; kmeans;\n"
      "ecsq: levels that make error plus lambda times rate least"},
     {"step", 0, CODED, "S", set_step, "width of a cell, or"},
@@ -41,36 +42,37 @@ static const option options[] = {
      "the finest that keeps within a rate (3.2bpw), a ratio (10x), a size\n"
      "(4096B, 300K, 1.5MiB), or the coarsest that keeps a signal-to-noise\n"
      "ratio (30dB, the default)"},
-    {"scope", 0, CODED, "SCOPE", set_scope, "who shares a codebook: model (default) or tensor"},
-    {"axis", 0, CODED, "N", NULL, NULL},
-    {"allocate", 0, CODED, "slope", set_allocate,
+    {"scope", 0, TRIED, "SCOPE", set_scope, "who shares a codebook: model (default) or tensor"},
+    {"axis", 0, TRIED, "N", NULL, NULL},
+    {"allocate", 0, TRIED, "slope", set_allocate,
      "steps or lambdas of codebooks such that all trade bits for weighted\n"
      "error at the same rate"},
-    {"level", 0, CODED, "RULE", set_level,
+    {"level", 0, TRIED, "RULE", set_level,
      "what stands for a cell's weights: weighted (default: their mean by\n"
      "importance), mean, or grid (the cell's middle)"},
-    {"rdo", 0, CODED, NULL, set_rdo,
+    {"rdo", 0, TRIED, NULL, set_rdo,
      "weights go to the level that costs least, error plus lambda times\n"
      "length of its code; lambda follows from the step unless given"},
-    {"density", 0, CODED, "D", NULL, NULL},
-    {"importance", 0, CODED | VERB_COMPARE, "FILE", set_importance,
+    {"density", 0, TRIED, "D", NULL, NULL},
+    {"importance", 0, TRIED | VERB_COMPARE, "FILE", set_importance,
      "importance of each weight (the diagonal of the loss's Hessian or a\n"
      "stand-in): same names, shapes that broadcast as in numpy"},
-    {"importance-power", 0, CODED, "P", set_importance_power,
+    {"importance-power", 0, TRIED, "P", set_importance_power,
      "shape importance h to max(h, F mean h)^P; default 1"},
-    {"importance-floor", 0, CODED, "F", set_importance_floor, "F of the same; default 0.001"},
-    {"importance-mean", 0, CODED, "tensor|channel", set_importance_mean,
+    {"importance-floor", 0, TRIED, "F", set_importance_floor, "F of the same; default 0.001"},
+    {"importance-mean", 0, TRIED, "tensor|channel", set_importance_mean,
      "average importance first"},
-    {"codec", 0, CODED, "C", set_codec, "auto (default: the smallest file), fixed, huffman, or rans"},
-    {"lossless", 0, CODED, NULL, NULL, NULL},
-    {"keep", 0, CODED, "GLOB...", set_keep,
+    {"codec", 0, TRIED, "C", set_codec,
+     "auto (default: the smallest file), fixed, huffman, or rans"},
+    {"lossless", 0, TRIED, NULL, NULL, NULL},
+    {"keep", 0, TRIED, "GLOB...", set_keep,
      "store tensors of these names as they are; may be given again"},
-    {"min-elems", 0, CODED, "N", set_min_elems,
+    {"min-elems", 0, TRIED, "N", set_min_elems,
      "store tensors of fewer elements as they are; default 1024"},
-    {"rule", 0, CODED, "'GLOB:KEY=VALUE,...'", set_rule,
-     "step, levels, method, scope, level, codec, or keep=yes|no for some\n"
-     "tensors; of several that match a name the last one holds; each tensor\n"
-     "with a step or levels of its own has a codebook of its own"},
+    {"rule", 0, TRIED, "'GLOB:KEY=VALUE,...'", set_rule,
+     "step, levels, lambda, method, scope, level, codec, or keep=yes|no\n"
+     "for some tensors; of several that match a name the last one holds; each\n"
+     "tensor with a goal of its own has a codebook of its own"},
     {"dtype", 0, VERB_DECOMPRESS, "f32|f16|bf16", set_dtype,
      "type of floating tensors; default: the source's"},
     {"tensor", 0, VERB_DECOMPRESS, "GLOB", set_tensor,
@@ -121,7 +123,11 @@ static const verb verbs[] = {
      "Exit 0 if they hold the same tensors, 1 if not. Errors and elements are totals over the "
      "floating\n"
      "tensors that both have in the same shape; order and metadata do not matter.\n"},
-    {"curve", 0, 1, NULL, NULL, NULL},
+    {"curve", VERB_CURVE, 1, "IN [--method M]... [--codec C]... [OPTIONS]",
+     "Tell size and error for several methods and rates, as CSV",
+     "IN is what `nq compress` reads. A line for each method (all without --method), codec (auto\n"
+     "without --codec), and rate from half a bit to 8 bits a weight that can be had. Nothing is\n"
+     "written.\n"},
 };
 #define N_VERBS (sizeof verbs / sizeof verbs[0])
 

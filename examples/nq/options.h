@@ -18,7 +18,8 @@ enum {
     VERB_INFO = 4,
     VERB_VERIFY = 8,
     VERB_COMPARE = 16,
-    VERB_ALL = 31
+    VERB_CURVE = 32,
+    VERB_ALL = 63
 };
 
 /* A list of texts of the command line. */
@@ -26,6 +27,12 @@ typedef struct texts {
     const char **items;
     size_t n;
 } texts;
+
+/* Values of an option that may be given again, each once. */
+typedef struct words {
+    uint32_t values[8];
+    size_t n;
+} words;
 
 /* --rule 'GLOB:key=value,...' */
 typedef struct rule {
@@ -42,6 +49,8 @@ typedef struct cli_options {
     const char *output; /* NULL: the default */
 
     nq_plan_options plan; /* quantizer and code; the target is set if its kind is */
+    words methods;        /* all that were given; the plan has the last */
+    words codecs;
     const char *importance;
     double lambda; /* the target, or with another target that of rdo */
     bool has_lambda;

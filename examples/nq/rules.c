@@ -17,7 +17,7 @@ typedef nq_plan_tensor_options tensor_options;
 static int set_rule_target(tensor_options *t, const char *name, uint32_t target, double value)
 {
     if (t->target != NQ_INHERIT && t->target != target)
-        return cli_error(CLI_USAGE, "%s: step or levels, not both", name);
+        return cli_error(CLI_USAGE, "%s: only one of step, levels and lambda", name);
     t->target = target;
     t->target_value = value;
     return CLI_DONE;
@@ -35,6 +35,13 @@ static int set_rule_levels(tensor_options *t, const char *name, const char *valu
     uint64_t n_levels = 0;
     const int code = read_integer(&n_levels, name, value, 1, NQ_MAX_LEVELS);
     return code != CLI_DONE ? code : set_rule_target(t, name, NQ_TARGET_LEVELS, (double)n_levels);
+}
+
+static int set_rule_lambda(tensor_options *t, const char *name, const char *value)
+{
+    double lambda = 0;
+    const int code = read_number(&lambda, name, value, 0, false);
+    return code != CLI_DONE ? code : set_rule_target(t, name, NQ_TARGET_LAMBDA, lambda);
 }
 
 static int set_rule_method(tensor_options *t, const char *name, const char *value)
@@ -71,7 +78,7 @@ static const struct {
 } keys[] = {{"method", set_rule_method},
             {"step", set_rule_step},
             {"levels", set_rule_levels},
-            {"lambda", NULL},
+            {"lambda", set_rule_lambda},
             {"target", NULL},
             {"scope", set_rule_scope},
             {"axis", NULL},
@@ -100,10 +107,11 @@ static int read_setting(rule *r, const char *name, const char *text, size_t n)
         if (strcmp(keys[i].name, copy) == 0)
             return keys[i].set ? keys[i].set(&r->options, called, equals + 1)
                                : options_lacking(called);
-    return cli_error(CLI_USAGE,
-                     "%s '%s': unknown key \"%s\" (there are step, levels, method, scope, level, "
-                     "codec, keep)",
-                     name, r->text, copy);
+    return cli_error(
+        CLI_USAGE,
+        "%s '%s': unknown key \"%s\" (there are step, levels, lambda, method, scope, level, "
+        "codec, keep)",
+        name, r->text, copy);
 }
 
 static int read_settings(rule *r, const char *name, const char *text)

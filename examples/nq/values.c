@@ -97,9 +97,20 @@ int read_integer(uint64_t *out, const char *name, const char *value, uint64_t le
 
 /* ---- Quantizer and code -------------------------------------------------------------------- */
 
+static void add_word(words *list, uint32_t value)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->values[i] == value)
+            return;
+    if (list->n < sizeof list->values / sizeof list->values[0])
+        list->values[list->n++] = value;
+}
+
 int set_method(cli_options *o, const char *name, const char *value)
 {
-    return choose(&o->plan.method, choices_method, name, value);
+    const int code = choose(&o->plan.method, choices_method, name, value);
+    add_word(&o->methods, o->plan.method);
+    return code;
 }
 
 /* There is one target: given again in the same way it is changed, in another it is a mistake. */
@@ -223,7 +234,9 @@ int set_importance_mean(cli_options *o, const char *name, const char *value)
 
 int set_codec(cli_options *o, const char *name, const char *value)
 {
-    return choose(&o->plan.codec, choices_codec, name, value);
+    const int code = choose(&o->plan.codec, choices_codec, name, value);
+    add_word(&o->codecs, o->plan.codec);
+    return code;
 }
 
 /* ---- Which tensors ------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@ int verb_decompress(const cli_options *o);
 int verb_info(const cli_options *o);
 int verb_verify(const cli_options *o);
 int verb_compare(const cli_options *o);
+int verb_curve(const cli_options *o);
 
 /* ---- What they share: run.c ---------------------------------------------------------------- */
 

@@ -4,8 +4,8 @@
  *     nq_plan *plan;
  *     nq_plan_options options;
  *     nq_plan_options_init(&options);
- *     options.target = NQ_TARGET_STEP;
- *     options.target_value = 0.01;
+ *     options.target = NQ_TARGET_BITS_PER_WEIGHT;
+ *     options.target_value = 3.5;
  *     nq_plan_create(&plan, ctx, &options);
  *     for (...)
  *         nq_plan_add(plan, &tensor[i], &importance[i], NULL);
@@ -168,7 +168,9 @@ NQ_API NQ_NODISCARD nq_status nq_plan_add_metadata(nq_plan *plan, const char *ke
 
 /*
  * Reads weights and importance, and finds levels, codes and tables for the target.
- * Returns NQ_OK; NQ_E_ARG (no target, or importance for some tensors of a codebook only);
+ * Returns NQ_OK; NQ_E_ARG (no target or one that the method does not take; importance for some
+ * tensors of a codebook only); NQ_E_TARGET (the target cannot be met: the record's `value` is the
+ * nearest that can);
  * NQ_E_NUMERIC (NaN or infinite weights; NaN, infinite or negative importance: nq_plan_diag names
  * tensor, element, input and value); NQ_E_LIMIT (more than NQ_MAX_LEVELS levels: the record's
  * `value` is a step that works); NQ_E_NOMEM; NQ_E_CANCELLED; NQ_E_STATE when already solved. Since 0.1.

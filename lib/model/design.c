@@ -92,6 +92,7 @@ nqi_design_job nqi_group_job(const nqi_model *m, const nqi_model_group *g,
                             .max_levels = m->limits.max_levels,
                             .is_trial =
                                 nqi_target_is_outcome(m->options.target) && !g->has_own_goal,
+                            .is_smooth = m->is_smooth,
                             .is_rdo = m->options.rdo != 0,
                             .rdo_lambda = m->options.rdo_lambda * scale};
 }

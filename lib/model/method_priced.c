@@ -114,8 +114,10 @@ static nq_status iterate(nqi_quantizer *q, const nqi_design_job *job, double lam
         options.max_iterations = job->is_sample ? SAMPLE_ITERATIONS : TRIAL_ITERATIONS;
         options.tolerance = job->is_sample ? SAMPLE_TOLERANCE : TRIAL_TOLERANCE;
     }
-    if (job->is_sample && lambda > 0)
+    if ((job->is_sample || job->is_smooth) && lambda > 0)
         options.starts = NQI_ECSQ_FROM_GRID;
+    if (job->is_smooth && lambda > 0 && step == 0)
+        NQI_TRY(nqi_step_for_lambda(&options.step, source, lambda));
     NQI_TRY(nqi_design_source_make_rows(source));
     NQI_TRY(nqi_ecsq(&result, source->env, &source->summary,
                      source->has_importance ? &source->rows : NULL, source->parts, source->n_parts,

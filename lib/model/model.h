@@ -90,9 +90,17 @@ typedef struct nqi_model_group {
     nqi_encoder *codes[NQI_N_CODES];     /* those that are used, and perhaps others */
 } nqi_model_group;
 
+/* Where names part: at one bit of one symbol, see names.c. */
+typedef struct nqi_name_node {
+    uint32_t below[2]; /* a node, or a tensor where `tensors` has that side's bit */
+    uint32_t at;
+    uint16_t bit;
+    uint16_t tensors;
+} nqi_name_node;
+
 /* A set of the tensors' names. */
 typedef struct nqi_name_set {
-    uint32_t *places; /* tensor + 1, or 0 */
+    nqi_name_node *nodes; /* as many as tensors */
     uint64_t capacity;
 } nqi_name_set;
 
@@ -123,6 +131,7 @@ typedef struct nqi_model {
     nqi_model_group *groups;
     uint64_t n_groups;
     uint64_t groups_capacity;
+    bool is_smooth; /* iterative designs begin in one place, see search.h */
     bool is_solved;
     bool is_written;
     uint64_t file_bytes;

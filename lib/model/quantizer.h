@@ -46,7 +46,8 @@ typedef struct nqi_design_job {
     nqi_goal goal;
     uint32_t max_levels;
     bool is_trial;     /* too fine a step is refused without looking for one that works */
-    bool is_sample; /* iterations may stop early */
+    bool is_sample;    /* iterations may stop early */
+    bool is_smooth;    /* and begin in one place only */
     bool is_rdo;       /* weights go where J is least, not to the nearest level */
     double rdo_lambda; /* with it; 0: as suits the step or the distortion */
     nqi_kmeans_options kmeans;

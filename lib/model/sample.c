@@ -159,6 +159,11 @@ void nqi_sample_destroy(nqi_sample *s)
     nqi_free(a, s, 1, sizeof *s);
 }
 
+void nqi_sample_be_smooth(nqi_sample *s, bool is_smooth)
+{
+    s->m->is_smooth = is_smooth;
+}
+
 double nqi_sample_elements(const nqi_sample *s)
 {
     return s->n_elements;

@@ -40,6 +40,7 @@ typedef struct search {
     nqi_trial best;   /* the nearest one that keeps the promise */
     nqi_trial last;   /* what is designed now */
     uint32_t n_whole;
+    bool is_smooth;
 } search;
 
 static double margin(const search *s)
@@ -167,6 +168,7 @@ static nq_status try_whole(search *s, double coarseness)
 {
     nqi_trial t;
     NQI_TRY(nqi_sample_try_whole(&t, s->sample, coarseness, s->progress, s->diag));
+    t.is_smooth = s->is_smooth;
     s->n_whole++;
     s->last = t;
     const bool is_kept = keeps_promise(s, &t);
@@ -238,12 +240,46 @@ static nq_status refuse(const search *s)
     return NQ_E_TARGET;
 }
 
+static void be_smooth(search *s, bool is_smooth)
+{
+    s->is_smooth = is_smooth;
+    nqi_sample_be_smooth(s->sample, is_smooth);
+}
+
+static bool has_iterations(const nqi_model *m)
+{
+    bool found = m->options.rdo != 0;
+    for (uint64_t i = 0; i < m->n_groups; i++)
+        found = found || m->groups[i].options.method == NQ_METHOD_ECSQ;
+    return found;
+}
+
+static nq_status enclose_whole(search *s)
+{
+    NQI_TRY(correct(s));
+    return is_met(s) ? NQ_OK : bisect(s);
+}
+
+/* Where iterations leap over the target, others lead there step by step. */
+static nq_status find(search *s)
+{
+    be_smooth(s, false);
+    NQI_TRY(enclose_whole(s));
+    if (is_met(s) || !has_iterations(s->m))
+        return NQ_OK;
+    be_smooth(s, true);
+    s->fine = s->coarse = (nqi_trial){.is_known = false};
+    s->n_whole = 0;
+    return enclose_whole(s);
+}
+
 static nq_status settle(search *s)
 {
     if (!s->best.is_known)
         return refuse(s);
-    if (s->last.coarseness == s->best.coarseness)
+    if (s->last.coarseness == s->best.coarseness && s->last.is_smooth == s->best.is_smooth)
         return NQ_OK;
+    be_smooth(s, s->best.is_smooth);
     return try_whole(s, s->best.coarseness);
 }
 
@@ -253,10 +289,8 @@ nq_status nqi_model_search(nqi_model *m, nqi_progress_state *progress, nq_diag *
     nq_status status = nqi_sample_create(&s.sample, m, &s.aim);
     if (status == NQ_OK) {
         nqi_sample_range(&s.finest, &s.coarsest, s.sample);
-        status = correct(&s);
+        status = find(&s);
     }
-    if (status == NQ_OK && !is_met(&s))
-        status = bisect(&s);
     if (status == NQ_OK)
         status = settle(&s);
     nqi_sample_destroy(s.sample);

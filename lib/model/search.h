@@ -41,8 +41,9 @@ double nqi_model_target_value(const nqi_model *m, double value);
 typedef struct nqi_trial {
     double coarseness;
     double value;
-    bool is_known; /* false: there was no such trial */
-    bool works;    /* false: too fine, more levels than there can be */
+    bool is_known;  /* false: there was no such trial */
+    bool works;     /* false: too fine, more levels than there can be */
+    bool is_smooth; /* of smooth designs */
 } nqi_trial;
 
 /* A sample of all groups' weights: see sample.h. */
@@ -50,6 +51,10 @@ typedef struct nqi_sample nqi_sample;
 
 nq_status nqi_sample_create(nqi_sample **out, nqi_model *m, const nqi_aim *aim);
 void nqi_sample_destroy(nqi_sample *s);
+
+/* From now on iterative designs begin in one place only. What they end in is no better, but changes
+ * smoothly with the coarseness, where of several places now one leads farthest and now another. */
+void nqi_sample_be_smooth(nqi_sample *s, bool is_smooth);
 
 /* Elements of all groups, of which the sample is one. */
 double nqi_sample_elements(const nqi_sample *s);

@@ -169,5 +169,5 @@ void nqi_model_free(nqi_model *m)
         nqi_free(a, m->metadata[i].text, m->metadata[i].key_bytes + m->metadata[i].value_bytes, 1);
     nqi_free(a, m->tensors, m->tensors_capacity, sizeof(nqi_model_tensor));
     nqi_free(a, m->metadata, m->metadata_capacity, sizeof(nqi_metadata));
-    nqi_free(a, m->names.places, m->names.capacity, sizeof *m->names.places);
+    nqi_free(a, m->names.nodes, m->names.capacity, sizeof *m->names.nodes);
 }

@@ -7,13 +7,14 @@ from files import f32, gauss, safetensors
 from harness import demand
 
 VERBS = {
-    "compress": ["-o", "--method", "--step", "--levels", "--scope", "--level", "--importance",
+    "compress": ["-o", "--method", "--step", "--levels", "--lambda", "--target", "--rdo", "--allocate", "--scope", "--level", "--importance",
                  "--importance-power", "--importance-floor", "--importance-mean", "--codec", "--keep",
                  "--min-elems", "--rule", "--threads", "--dry-run", "--force", "--json", "--quiet"],
     "decompress": ["-o", "--dtype", "--tensor", "--threads", "--force", "--json", "--quiet"],
     "info": ["--json", "--quiet"],
     "verify": ["--threads", "--json", "--quiet"],
     "compare": ["--importance", "--threads", "--json", "--quiet"],
+    "curve": ["--method", "--codec", "--rdo", "--allocate", "--scope", "--importance", "--json"],
 }
 
 
@@ -107,6 +108,9 @@ def check_mistakes(nq):
             ["decompress"], ["decompress", "x.nq", "--dtype", "f64"], ["decompress", "x.nq", "--step", "1"],
             ["info"], ["info", "a", "b"], ["info", "a", "--force"], ["verify"], ["verify", "a", "--keep", "b"],
             ["compare", "a"], ["compare", "a", "b", "c"], ["compare", "-", "-"],
+            ["compress", "m.safetensors", "--rule", "a:lambda=1,step=2"],
+            ["curve"], ["curve", "m.safetensors", "--step", "1"], ["curve", "m.safetensors", "-o", "x"],
+            ["curve", "m.safetensors", "--method", "magic"],
             ["compress", "m.safetensors", "--st", "1"]):
         output = nq.run(*arguments, expected=2)
         demand(output == b"", f"{arguments}: prints on standard output")
@@ -115,12 +119,11 @@ def check_mistakes(nq):
 
 def check_what_this_version_lacks(nq):
     model(nq)
-    for arguments in (["curve", "m.safetensors"],
+    for arguments in (
                       ["compress", "m.safetensors", "--step", "1", "--scope", "channel"],
                       ["compress", "m.safetensors", "--step", "1", "--axis", "1"],
                       ["compress", "m.safetensors", "--step", "1", "--density", "0.1"],
-                      ["compress", "m.safetensors", "--step", "1", "--lossless"],
-                      ["compress", "m.safetensors", "--step", "1", "--rule", "a:lambda=1"]):
+                      ["compress", "m.safetensors", "--step", "1", "--lossless"]):
         demand("does not have this" in nq.run(*arguments, expected=2).err, f"{arguments}: not said so")
     demand(nq.files() == ["m.safetensors"], "something was written")
 
