@@ -42,6 +42,14 @@ NQ_API void nq_encoder_options_init_sized(nq_encoder_options *options,
     nq_encoder_options_init_sized((o), (uint32_t)sizeof(nq_encoder_options))
 
 /*
+ * Adds to counts (n_levels of them) how often each index occurs. Returns NQ_OK; NQ_E_ARG, and counts
+ * in any state, for an index that is not below n_levels. Since 0.1.
+ */
+NQ_API NQ_NODISCARD nq_status nq_indices_count(uint64_t *counts, uint32_t n_levels,
+                                               const uint16_t *indices,
+                                               size_t n_indices) NQ_NOEXCEPT;
+
+/*
  * Makes the encoder for a source in which index i occurs counts[i] times (n_levels counts; ignored
  * and NULL for fixed). An index with count 0 may still be encoded, at a higher price.
  * Returns NQ_OK, NQ_E_ARG, NQ_E_ABI, NQ_E_NOMEM, NQ_E_LIMIT, NQ_E_UNSUPPORTED. Since 0.1.

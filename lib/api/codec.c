@@ -4,8 +4,19 @@
 #include "api/ctx.h"
 #include "base/versioned.h"
 #include "codec/code_enc.h"
+#include "codec/index_count.h"
+#include "cpu/cpu.h"
 #include "nq/codec.h"
 #include "nq/types.h"
+
+nq_status nq_indices_count(uint64_t *counts, uint32_t n_levels, const uint16_t *indices,
+                           size_t n_indices)
+{
+    if (!counts || n_levels == 0 || n_levels > NQ_MAX_LEVELS || (!indices && n_indices > 0))
+        return NQ_E_ARG;
+    const bool fit = nqi_index_count(counts, n_levels, indices, n_indices, nqi_cpu_features());
+    return fit ? NQ_OK : NQ_E_ARG;
+}
 
 /* The options as first released; see versioned.h. */
 #define OPTIONS_FIRST_SIZE ((uint32_t)sizeof(nq_encoder_options))

@@ -350,12 +350,9 @@ static nq_status encode(const nqi_encoder *head, uint8_t *out, size_t capacity, 
 {
     const nqi_rans_encoder *e = (const nqi_rans_encoder *)(const void *)head;
     const uint64_t wanted = nqi_rans_block_bound(e, n_indices);
-    uint16_t largest = 0;
     void *memory;
     *n_bytes = 0;
-    for (size_t i = 0; i < n_indices; i++)
-        largest = NQI_MAX(largest, indices[i]);
-    if (largest >= head->n_levels)
+    if (e->kernels->largest(indices, n_indices) >= head->n_levels)
         return NQ_E_ARG;
     if (n_indices == 0)
         return NQ_OK;

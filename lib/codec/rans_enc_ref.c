@@ -127,5 +127,13 @@ static size_t classify_ref(uint8_t *classes, uint16_t *escaped, const uint16_t *
     return n_escaped;
 }
 
+static uint32_t largest_ref(const uint16_t *indices, size_t n)
+{
+    uint16_t largest = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = NQI_MAX(largest, indices[i]);
+    return largest;
+}
+
 const nqi_rans_push_kernels nqi_rans_push_kernels_ref = {
-    .push = push_ref, .min_lanes_log2 = 0, .classify = classify_ref};
+    .push = push_ref, .min_lanes_log2 = 0, .classify = classify_ref, .largest = largest_ref};

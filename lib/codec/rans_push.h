@@ -56,10 +56,14 @@ typedef size_t (*nqi_rans_classify_fn)(uint8_t *classes, uint16_t *escaped, cons
 
 #define NQI_RANS_ESCAPED_SLACK 32u
 
+/* The largest of n indices; 0 of none. */
+typedef uint32_t (*nqi_rans_largest_fn)(const uint16_t *indices, size_t n);
+
 typedef struct nqi_rans_push_kernels {
     nqi_rans_push_fn push;
     unsigned min_lanes_log2; /* the reference encodes blocks with fewer */
     nqi_rans_classify_fn classify;
+    nqi_rans_largest_fn largest;
 } nqi_rans_push_kernels;
 
 /* What the CPU, as described by its NQ_CPU_* features, has; NULL: nothing that plain C has not. */

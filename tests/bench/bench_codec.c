@@ -25,6 +25,7 @@
 #include "codec/checksum.h"
 #include "codec/code_dec.h"
 #include "codec/code_enc.h"
+#include "codec/index_count.h"
 #include "cpu/cpu.h"
 #include "goals.h"
 #include "peers.h"
@@ -82,8 +83,8 @@ static bool make_encoder(row *r, const stream *s)
 {
     const nqi_allocator a = nqi_allocator_default();
     uint64_t counts[256] = {0};
-    for (size_t i = 0; i < s->n; i++)
-        counts[s->symbols[i]]++;
+    if (!nqi_index_count(counts, s->n_levels, s->indices, s->n, cpu_of(r)))
+        return false;
     nqi_encoder_destroy(r->encoder);
     r->encoder = NULL;
     return nqi_encoder_create(&r->encoder, &a, r->codec, s->n_levels, 0, counts, NQI_ENCODER_EXACT,

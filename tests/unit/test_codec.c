@@ -307,16 +307,53 @@ static void test_random_bytes(void **state)
     }
 }
 
+/* ---- Counting ------------------------------------------------------------------------------ */
+
+/* In memory of just their size; one too large is found anywhere. */
+static void check_count(uint32_t n_levels, size_t n, uint64_t *seed)
+{
+    static uint64_t counts[NQ_MAX_LEVELS], expected[NQ_MAX_LEVELS];
+    uint16_t *indices = malloc(n * sizeof *indices + 1);
+    assert_non_null(indices);
+    for (uint32_t i = 0; i < n_levels; i++)
+        counts[i] = expected[i] = i;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t r = unit_random(seed);
+        indices[i] = (uint16_t)(r % (r >> 63 ? n_levels : 1 + n_levels / 5));
+        expected[indices[i]]++;
+    }
+    assert_int_equal(nq_indices_count(counts, n_levels, indices, n), NQ_OK);
+    for (uint32_t i = 0; i < n_levels; i++)
+        assert_int_equal(counts[i], expected[i]);
+    if (n > 0 && n_levels < NQ_MAX_LEVELS) {
+        indices[unit_random(seed) % n] = (uint16_t)(unit_random(seed) % 2 ? n_levels : 65535);
+        assert_int_equal(nq_indices_count(counts, n_levels, indices, n), NQ_E_ARG);
+    }
+    free(indices);
+}
+
+static void counts_of_indices(void **state)
+{
+    (void)state;
+    static const uint32_t levels[] = {1, 2, 12, 13, 24, 63, 64, 65, 256, 1024, 1025, 65536};
+    static const size_t sizes[] = {0, 1, 63, 64, 65, 200, 16383, 16384, 16385, 40000};
+    uint64_t seed = 7, count = 0;
+    for (size_t l = 0; l < sizeof levels / sizeof *levels; l++)
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+            check_count(levels[l], sizes[s], &seed);
+    assert_int_equal(nq_indices_count(NULL, 1, NULL, 0), NQ_E_ARG);
+    assert_int_equal(nq_indices_count(&count, 0, NULL, 0), NQ_E_ARG);
+    assert_int_equal(nq_indices_count(&count, NQ_MAX_LEVELS + 1, NULL, 0), NQ_E_ARG);
+    assert_int_equal(nq_indices_count(&count, 1, NULL, 1), NQ_E_ARG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips),
-        cmocka_unit_test(test_count_0_may_be_encoded),
-        cmocka_unit_test(test_options),
-        cmocka_unit_test(test_create_refuses),
-        cmocka_unit_test(test_limits_of_the_context),
-        cmocka_unit_test(test_encode_refuses),
-        cmocka_unit_test(test_decode_refuses),
+        cmocka_unit_test(counts_of_indices),           cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_count_0_may_be_encoded), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_create_refuses),         cmocka_unit_test(test_limits_of_the_context),
+        cmocka_unit_test(test_encode_refuses),         cmocka_unit_test(test_decode_refuses),
         cmocka_unit_test(test_random_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,8 +189,22 @@ TARGET static size_t classify_avx512(uint8_t *classes, uint16_t *escaped, const 
                                                           indices + i, n - i, coder);
 }
 
-static const nqi_rans_push_kernels kernels = {
-    .push = push_avx512, .min_lanes_log2 = 6, .classify = classify_avx512};
+TARGET static uint32_t largest_avx512(const uint16_t *indices, size_t n)
+{
+    __m512i largest = _mm512_setzero_si512();
+    uint16_t each[32];
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32)
+        largest = _mm512_max_epu16(largest, _mm512_loadu_si512(indices + i));
+    _mm512_storeu_si512(each, largest);
+    const uint32_t of_whole = nqi_rans_push_kernels_ref.largest(each, 32);
+    return NQI_MAX(of_whole, nqi_rans_push_kernels_ref.largest(indices + i, n - i));
+}
+
+static const nqi_rans_push_kernels kernels = {.push = push_avx512,
+                                              .min_lanes_log2 = 6,
+                                              .classify = classify_avx512,
+                                              .largest = largest_avx512};
 
 const nqi_rans_push_kernels *nqi_rans_push_kernels_avx512(uint64_t cpu)
 {
