@@ -48,11 +48,11 @@ typedef struct report {
     report_errors errors;
     bool is_comparison;
     bool is_equal;
-    uint64_t n_elements; /* of floating tensors */
-    size_t n_rows;
     size_t n_uncompared; /* tensors of the first model that have no counterpart to compare with */
     json_name *only_in_second; /* borrowed names, in memory of the report */
     size_t n_only_in_second;
+    uint64_t n_elements; /* of floating tensors */
+    size_t n_rows;
     report_row *rows;
 } report;
 
