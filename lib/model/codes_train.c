@@ -8,8 +8,8 @@
 /* Indices of a stretch, and those that a set, and training, take at most, but for the first stretch
  * of each tensor. */
 #define STRETCH      4096u
-#define MOST_PRICED  (UINT64_C(1) << 22)
-#define MOST_TRAINED (UINT64_C(1) << 20)
+#define MOST_PRICED  (UINT64_C(1) << 20)
+#define MOST_TRAINED (UINT64_C(1) << 18)
 
 /* Which stretches are taken: every so manieth of a tensor, from the first one on. */
 typedef struct strides {
