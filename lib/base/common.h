@@ -18,6 +18,7 @@
 #define NQI_MUST_CHECK __attribute__((warn_unused_result))
 #define NQI_PREFETCH(p) __builtin_prefetch(p)
 #define NQI_CLZ64(x) ((unsigned)__builtin_clzll(x)) /* zeros above the highest 1 of x, not 0 */
+#define NQI_CTZ64(x) ((unsigned)__builtin_ctzll(x)) /* zeros below the lowest one */
 #else
 #define NQI_LIKELY(x) (x)
 #define NQI_UNLIKELY(x) (x)
@@ -36,6 +37,7 @@ static inline unsigned nqi_clz64(uint64_t x)
     return n;
 }
 #define NQI_CLZ64(x) nqi_clz64(x)
+#define NQI_CTZ64(x) (63 - nqi_clz64((x) & (0 - (x))))
 #endif
 
 #if (defined(__GNUC__) || defined(__clang__)) && (defined(__x86_64__) || defined(__i386__))

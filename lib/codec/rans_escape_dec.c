@@ -17,8 +17,7 @@ void nqi_rans_escapes_begin(nqi_rans_escapes *e, const uint8_t *bytes, size_t n_
 /* Ones at the low end of a word, ESCAPE_ONES at most. */
 static unsigned trailing_ones(uint64_t word)
 {
-    const uint64_t zeros = ~word | 1u << NQI_RANS_ESCAPE_ONES;
-    return 63 - NQI_CLZ64(zeros & (0 - zeros));
+    return NQI_CTZ64(~word | 1u << NQI_RANS_ESCAPE_ONES);
 }
 
 /* One at the low end of a word: its length, or 0 if it is out of range. */

@@ -11,9 +11,8 @@
 #if NQI_X86 && defined(__x86_64__)
 
 #include <immintrin.h>
-#include <stdalign.h>
 
-#define TARGET NQI_TARGET("avx512f,avx512bw,avx512vl,avx512vbmi")
+#define TARGET NQI_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")
 
 typedef struct plan {
     __m512i window; /* for each byte of the output's quadwords, which one of the input */
@@ -22,22 +21,41 @@ typedef struct plan {
     __mmask64 there; /* the input */
 } plan;
 
-/* Of numbers that become `size` bytes each. */
-TARGET static plan make_plan(unsigned width, unsigned size)
+/* Once for each byte of a quadword: the same; and the byte's place. Products below have no carry.
+ */
+#define EACH  UINT64_C(0x0101010101010101)
+#define PLACE UINT64_C(0x0706050403020100)
+
+TARGET NQI_INLINE __m512i set_all(uint64_t quad)
 {
-    alignas(64) uint8_t window[64], shifts[64];
-    const unsigned in_quad = 8 / size;
-    for (unsigned i = 0; i < 64; i++) {
-        const unsigned first = i / 8 * in_quad * width; /* bit of its quadword */
-        window[i] = (uint8_t)(first / 8 + i % 8);
-        shifts[i] = (uint8_t)((first % 8 + i % 8 / size * width + i % size * 8) % 64);
-    }
-    const unsigned n_bytes = 64 / size * width / 8;
-    return (plan){.window = _mm512_load_si512(window),
-                  .shifts = _mm512_load_si512(shifts),
-                  .mask = size == 1 ? _mm512_set1_epi8((char)((1u << width) - 1))
-                                    : _mm512_set1_epi16((short)((1u << width) - 1)),
-                  .there = n_bytes < 64 ? ((__mmask64)1 << n_bytes) - 1 : ~(__mmask64)0};
+    return _mm512_set1_epi64((long long)quad);
+}
+
+/* Of numbers that become a byte each: quadword q begins at byte q width. */
+TARGET NQI_INLINE plan make_plan_u8(unsigned width)
+{
+    const __m512i q = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+    return (plan){
+        .window = _mm512_add_epi64(_mm512_mullo_epi64(q, set_all(EACH * width)), set_all(PLACE)),
+        .shifts = set_all(PLACE * width),
+        .mask = _mm512_set1_epi8((char)((1u << width) - 1)),
+        .there = width < 8 ? ((__mmask64)1 << (8 * width)) - 1 : ~(__mmask64)0};
+}
+
+/* Of numbers that become two bytes each: quadword q begins at half byte q width. */
+TARGET NQI_INLINE plan make_plan_u16(unsigned width)
+{
+    const __m512i q = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i halves = _mm512_mullo_epi64(q, set_all(width));
+    const __m512i bytes = _mm512_srli_epi64(halves, 1);
+    const __m512i bits = _mm512_slli_epi64(_mm512_and_si512(halves, set_all(1)), 2);
+    const uint64_t numbers = UINT64_C(0x0303020201010000), second = UINT64_C(0x0800080008000800);
+    return (plan){.window =
+                      _mm512_add_epi64(_mm512_mullo_epi64(bytes, set_all(EACH)), set_all(PLACE)),
+                  .shifts = _mm512_add_epi64(_mm512_mullo_epi64(bits, set_all(EACH)),
+                                             set_all(numbers * width + second)),
+                  .mask = _mm512_set1_epi16((short)((1u << width) - 1)),
+                  .there = width < 16 ? ((__mmask64)1 << (4 * width)) - 1 : ~(__mmask64)0};
 }
 
 TARGET NQI_INLINE __m512i unpack(const plan *p, const uint8_t *bytes)
@@ -49,7 +67,7 @@ TARGET NQI_INLINE __m512i unpack(const plan *p, const uint8_t *bytes)
 
 TARGET static void unpack_u8(uint8_t *out, const uint8_t *bytes, size_t n, unsigned width)
 {
-    const plan p = make_plan(width, 1);
+    const plan p = make_plan_u8(width);
     for (; n >= 64; n -= 64, out += 64, bytes += 8 * width)
         _mm512_storeu_si512(out, unpack(&p, bytes));
     nqi_unpack_u8(out, bytes, n, width);
@@ -58,7 +76,7 @@ TARGET static void unpack_u8(uint8_t *out, const uint8_t *bytes, size_t n, unsig
 /* Numbers of a byte each, made wider. */
 TARGET static void unpack_narrow(uint16_t *out, const uint8_t *bytes, size_t n, unsigned width)
 {
-    const plan p = make_plan(width, 1);
+    const plan p = make_plan_u8(width);
     for (; n >= 64; n -= 64, out += 64, bytes += 8 * width) {
         const __m512i numbers = unpack(&p, bytes);
         _mm512_storeu_si512(out, _mm512_cvtepu8_epi16(_mm512_castsi512_si256(numbers)));
@@ -73,7 +91,7 @@ TARGET static void unpack_u16(uint16_t *out, const uint8_t *bytes, size_t n, uns
         unpack_narrow(out, bytes, n, width);
         return;
     }
-    const plan p = make_plan(width, 2);
+    const plan p = make_plan_u16(width);
     for (; n >= 32; n -= 32, out += 32, bytes += 4 * width)
         _mm512_storeu_si512(out, unpack(&p, bytes));
     nqi_unpack_u16(out, bytes, n, width);
