@@ -53,7 +53,9 @@ static const option options[] = {
     {"rdo", 0, TRIED, NULL, set_rdo,
      "weights go to the level that costs least, error plus lambda times\n"
      "length of its code; lambda follows from the step unless given"},
-    {"density", 0, TRIED, "D", NULL, NULL},
+    {"density", 0, TRIED, "D", set_density,
+     "prune to this part of the weights first: the largest stay, or with\n"
+     "importance those that matter most"},
     {"importance", 0, TRIED | VERB_COMPARE, "FILE", set_importance,
      "importance of each weight (the diagonal of the loss's Hessian or a\n"
      "stand-in): same names, shapes that broadcast as in numpy"},
@@ -70,9 +72,9 @@ static const option options[] = {
     {"min-elems", 0, TRIED, "N", set_min_elems,
      "store tensors of fewer elements as they are; default 1024"},
     {"rule", 0, TRIED, "'GLOB:KEY=VALUE,...'", set_rule,
-     "step, levels, lambda, method, scope, level, codec, or keep=yes|no\n"
-     "for some tensors; of several that match a name the last one holds; each\n"
-     "tensor with a goal of its own has a codebook of its own"},
+     "step, levels, lambda, method, scope, level, codec, density, or\n"
+     "keep=yes|no for some tensors; of several that match a name the last\n"
+     "one holds; each tensor with a goal of its own has a codebook of its own"},
     {"dtype", 0, VERB_DECOMPRESS, "f32|f16|bf16", set_dtype,
      "type of floating tensors; default: the source's"},
     {"tensor", 0, VERB_DECOMPRESS, "GLOB", set_tensor,

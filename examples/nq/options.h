@@ -91,6 +91,7 @@ int set_step(cli_options *o, const char *name, const char *value);
 int set_levels(cli_options *o, const char *name, const char *value);
 int set_lambda(cli_options *o, const char *name, const char *value);
 int set_allocate(cli_options *o, const char *name, const char *value);
+int set_density(cli_options *o, const char *name, const char *value);
 int set_rdo(cli_options *o, const char *name, const char *value);
 int set_target(cli_options *o, const char *name, const char *value);
 int set_scope(cli_options *o, const char *name, const char *value);

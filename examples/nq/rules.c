@@ -44,6 +44,11 @@ static int set_rule_lambda(tensor_options *t, const char *name, const char *valu
     return code != CLI_DONE ? code : set_rule_target(t, name, NQ_TARGET_LAMBDA, lambda);
 }
 
+static int set_rule_density(tensor_options *t, const char *name, const char *value)
+{
+    return read_density(&t->density, name, value);
+}
+
 static int set_rule_method(tensor_options *t, const char *name, const char *value)
 {
     return choose(&t->method, choices_method, name, value);
@@ -85,7 +90,7 @@ static const struct {
             {"level", set_rule_level},
             {"codec", set_rule_codec},
             {"keep", set_rule_keep},
-            {"density", NULL},
+            {"density", set_rule_density},
             {"rdo", NULL}};
 
 /* ---- Parsing ------------------------------------------------------------------------------- */
@@ -110,7 +115,7 @@ static int read_setting(rule *r, const char *name, const char *text, size_t n)
     return cli_error(
         CLI_USAGE,
         "%s '%s': unknown key \"%s\" (there are step, levels, lambda, method, scope, level, "
-        "codec, keep)",
+        "codec, density, keep)",
         name, r->text, copy);
 }
 

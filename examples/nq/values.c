@@ -78,6 +78,15 @@ int read_number(double *out, const char *name, const char *value, double least, 
                      is_open ? "above" : "from", least);
 }
 
+int read_density(double *out, const char *name, const char *value)
+{
+    const int code = read_number(out, name, value, 0, true);
+    if (code == CLI_DONE && *out > 1)
+        return cli_error(CLI_USAGE, "%s: \"%s\" is not a number above 0, and 1 at most", name,
+                         value);
+    return code;
+}
+
 int read_integer(uint64_t *out, const char *name, const char *value, uint64_t least, uint64_t most)
 {
     char *end;
@@ -151,6 +160,11 @@ int set_allocate(cli_options *o, const char *name, const char *value)
     static const choice choices_allocate[] = {{"slope", NQ_ALLOCATE_SLOPE, false},
                                               {NULL, 0, false}};
     return choose(&o->plan.allocate, choices_allocate, name, value);
+}
+
+int set_density(cli_options *o, const char *name, const char *value)
+{
+    return read_density(&o->plan.density, name, value);
 }
 
 int set_rdo(cli_options *o, const char *name, const char *value)

@@ -20,6 +20,9 @@ extern const choice choices_method[], choices_scope[], choices_level[], choices_
  * call the option in messages. */
 int choose(uint32_t *out, const choice *choices, const char *name, const char *value);
 
+/* A density: above 0, 1 at most. */
+int read_density(double *out, const char *name, const char *value);
+
 /* A number that is finite and at least `least`, more than it if `is_open`. */
 int read_number(double *out, const char *name, const char *value, double least, bool is_open);
 

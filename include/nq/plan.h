@@ -105,6 +105,11 @@ typedef struct nq_plan_options {
                                   lambda times the length of the level's code; default 0: to its
                                   cell's, or the nearest. ECSQ always does */
     uint32_t allocate;         /* NQ_ALLOCATE_*; default the same step or number of levels for all */
+    double density;            /* part of the weights that is kept, 0 < D <= 1; all others become 0
+                                  before anything else. The largest stay, of all tensors that share a
+                                  codebook together: by h w^2 / 2 where there is importance, as given
+                                  or averaged, by |w| otherwise. Equal ones stay or go together with
+                                  the last that stays. Default 1 */
 } nq_plan_options;
 
 NQ_API void nq_plan_options_init_sized(nq_plan_options *options,
@@ -124,6 +129,7 @@ typedef struct nq_plan_tensor_options {
     uint32_t codec;      /* NQ_CODEC_* or NQ_INHERIT */
     uint32_t channel_axis; /* or NQ_INHERIT */
     double target_value;
+    double density;        /* of this tensor by itself; 0: together with others, as the plan says */
 } nq_plan_tensor_options;
 
 NQ_API void nq_plan_tensor_options_init_sized(nq_plan_tensor_options *options,

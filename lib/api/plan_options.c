@@ -24,7 +24,8 @@ static nq_plan_options default_options(void)
                              .codec = NQ_CODEC_AUTO,
                              .min_elements = 1024,
                              .importance_power = 1,
-                             .importance_floor = 0.001};
+                             .importance_floor = 0.001,
+                             .density = 1};
 }
 
 static nq_plan_tensor_options default_tensor_options(void)
@@ -117,6 +118,8 @@ nq_status nqi_plan_options_read(nq_plan_options *full, const nq_plan_options *gi
     NQI_TRY(check_codec(full->codec));
     NQI_TRY(check_shaping(full));
     NQI_TRY(check_enum(full->allocate, NQ_ALLOCATE_SLOPE, NQ_ALLOCATE_SLOPE));
+    if (!(full->density > 0 && full->density <= 1))
+        return NQ_E_ARG;
     if (full->rdo > 1 || !is_finite(full->rdo_lambda) || full->rdo_lambda < 0)
         return NQ_E_ARG;
     if (full->channel_axis >= NQ_MAX_RANK || full->max_code_length > NQI_HUFFMAN_MAX_LENGTH)
@@ -145,6 +148,8 @@ nq_status nqi_plan_tensor_options_read(nq_plan_tensor_options *full,
         NQI_TRY(nqi_versioned_read(full, (uint32_t)sizeof *full, given, TENSOR_OPTIONS_FIRST_SIZE));
     NQI_TRY(check_enum(full->keep, NQ_KEEP_NEVER, NQ_KEEP_NEVER));
     NQI_TRY(check_own_target(full));
+    if (!(full->density >= 0 && full->density <= 1))
+        return NQ_E_ARG;
     if (full->method != NQ_INHERIT)
         NQI_TRY(check_enum(full->method, NQ_METHOD_ECSQ, NQ_METHOD_ECSQ));
     if (full->scope != NQ_INHERIT)

@@ -181,6 +181,8 @@ static nq_status run_passes(job *j, nqi_pass *pass, uint64_t n_keep)
         j->prefix = UINT64_MAX;
         j->n_keep = 0;
     }
+    if (!j->parts[0].mask)
+        return NQ_OK;
     pass->work = mask_chunk;
     pass->fold = settle_ties;
     NQI_TRY(nqi_pass_run(pass));

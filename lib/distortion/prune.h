@@ -11,7 +11,7 @@
 typedef struct nqi_prune_part {
     nqi_view w;
     nqi_importance h;
-    uint8_t *mask; /* by element: 1 to keep, 0 to take away */
+    uint8_t *mask; /* by element: 1 to keep, 0 to take away; NULL in all: only the threshold is told */
 } nqi_prune_part;
 
 typedef struct nqi_prune_result {

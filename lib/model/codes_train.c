@@ -56,7 +56,7 @@ static void quantize_tensor(void *arg, uint64_t index, uint32_t worker)
         uint16_t *out = set->indices + (set->stretches[s].indices - set->indices);
         for (size_t done = 0; done < set->stretches[s].n; done += NQI_SLICE_ELEMS) {
             const size_t n = NQI_MIN(set->stretches[s].n - done, NQI_SLICE_ELEMS);
-            nqi_view_f32(w, &t->view, first + done, n);
+            nqi_weights_load(w, &q->g->parts[t->part], first + done, n);
             if (q->g->quantizer.has_importance)
                 nqi_weights_load_importance(h, &q->g->parts[t->part], first + done, n);
             nqi_quantizer_assign(&q->g->quantizer, out + done, w, h, n);

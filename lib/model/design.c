@@ -212,7 +212,10 @@ static nq_status scan_groups(nqi_model *m, nqi_progress_state *progress, nq_diag
     }
     if (first.status != NQ_OK)
         *diag = first;
-    return first.status;
+    NQI_TRY(first.status);
+    for (uint64_t i = 0; i < m->n_groups; i++)
+        NQI_TRY(nqi_group_prune(m, &m->groups[i], diag));
+    return NQ_OK;
 }
 
 static nq_status design_groups(nqi_model *m, nqi_progress_state *progress, nq_diag *diag)

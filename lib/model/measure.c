@@ -35,6 +35,8 @@ static void measure_chunk(void *arg, const nqi_chunk *chunk)
         if (needs_h)
             nqi_weights_load_importance(h, part, chunk->first + done, n);
         nqi_quantizer_assign(job->quantizer, indices, w, h, n);
+        if (part->least_score > 0)
+            nqi_weights_load_unpruned(w, part, chunk->first + done, n);
         for (size_t i = 0; i < n; i++) {
             p->counts[indices[i]]++;
             wide[i] = (double)w[i];

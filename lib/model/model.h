@@ -173,6 +173,9 @@ nq_status nqi_group_average(nqi_model *m, nqi_model_group *g, nq_diag *diag);
 nq_status nqi_group_scan(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress,
                          nq_diag *diag);
 
+/* Finds what the group's options prune: its parts leave it out. NQ_E_NOMEM, NQ_E_CANCELLED. */
+nq_status nqi_group_prune(nqi_model *m, nqi_model_group *g, nq_diag *diag);
+
 /* What a design of the group's weights, or of a sample of them, for the group's goal is to be like;
  * nobody is told counts. */
 nqi_design_job nqi_group_job(const nqi_model *m, const nqi_model_group *g,

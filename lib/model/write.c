@@ -204,6 +204,7 @@ typedef struct batch {
 static void quantize(block *b, const nqi_model_group *g)
 {
     const nqi_model_tensor *t = b->tensor;
+    const nqi_weights *part = &g->parts[t->part];
     const double *decoded = g->decoded[t->desc.dtype];
     float w[NQI_SLICE_ELEMS];
     double wide[NQI_SLICE_ELEMS], v[NQI_SLICE_ELEMS], h[NQI_SLICE_ELEMS];
@@ -211,10 +212,12 @@ static void quantize(block *b, const nqi_model_group *g)
     for (size_t done = 0; done < b->n; done += NQI_SLICE_ELEMS) {
         const size_t n = NQI_MIN(b->n - done, NQI_SLICE_ELEMS);
         uint16_t *indices = b->indices + done;
-        nqi_view_f32(w, &t->view, b->first + done, n);
+        nqi_weights_load(w, part, b->first + done, n);
         if (g->quantizer.has_importance)
-            nqi_weights_load_importance(h, &g->parts[t->part], b->first + done, n);
+            nqi_weights_load_importance(h, part, b->first + done, n);
         nqi_quantizer_assign(&g->quantizer, indices, w, h, n);
+        if (part->least_score > 0)
+            nqi_weights_load_unpruned(w, part, b->first + done, n);
         for (size_t i = 0; i < n; i++) {
             wide[i] = (double)w[i];
             v[i] = decoded[indices[i]];

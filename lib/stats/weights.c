@@ -49,7 +49,7 @@ static size_t next_piece(const nqi_weights *s, uint64_t first, size_t n)
     return left < n ? (size_t)left : n;
 }
 
-void nqi_weights_load(float *w, const nqi_weights *s, uint64_t first, size_t n)
+void nqi_weights_load_unpruned(float *w, const nqi_weights *s, uint64_t first, size_t n)
 {
     for (size_t done = 0; done < n;) {
         const size_t piece = next_piece(s, first + done, n - done);
@@ -90,6 +90,28 @@ void nqi_weights_load_importance(double *h, const nqi_weights *s, uint64_t first
     nqi_weights_load_raw_importance(h, s, first, n);
     if (s->h.data)
         nqi_shaping_apply(h, &s->shaping, n);
+}
+
+/* Weights that score less become 0. */
+static void prune(float *w, const double *h, size_t n, const nqi_weights *s)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double x = (double)w[i];
+        const double score = h ? 0.5 * h[i] * (x * x) : x < 0 ? -x : x;
+        w[i] = score < s->least_score ? 0.0f : w[i];
+    }
+}
+
+void nqi_weights_load(float *w, const nqi_weights *s, uint64_t first, size_t n)
+{
+    double h[NQI_SLICE_ELEMS];
+    nqi_weights_load_unpruned(w, s, first, n);
+    for (size_t done = 0; s->least_score > 0 && done < n; done += NQI_SLICE_ELEMS) {
+        const size_t count = NQI_MIN(n - done, NQI_SLICE_ELEMS);
+        if (s->by_saliency)
+            nqi_weights_load_raw_importance(h, s, first + done, count);
+        prune(w + done, s->by_saliency ? h : NULL, count, s);
+    }
 }
 
 /* ---- Check --------------------------------------------------------------------------------- */

@@ -20,6 +20,8 @@ typedef struct nqi_weights {
     uint64_t run;
     uint64_t stride;
     uint64_t n_runs;
+    double least_score; /* weights of less magnitude, or saliency, count as 0: pruned; 0: none are */
+    bool by_saliency;   /* h w^2 / 2, of importance before it is shaped */
 } nqi_weights;
 
 /* All elements of a tensor; `h` covers as many. */
@@ -43,7 +45,9 @@ static inline bool nqi_weights_has_importance(const nqi_weights *s)
 /* The tensor's element that is the i-th of these. */
 uint64_t nqi_weights_element(const nqi_weights *s, uint64_t i);
 
-/* Elements first .. first + n - 1 of these. Importance as it is given, or shaped. */
+/* Elements first .. first + n - 1 of these. Weights before and after pruning; importance as it is
+ * given, or shaped. */
+void nqi_weights_load_unpruned(float *w, const nqi_weights *s, uint64_t first, size_t n);
 void nqi_weights_load(float *w, const nqi_weights *s, uint64_t first, size_t n);
 void nqi_weights_load_raw_importance(double *h, const nqi_weights *s, uint64_t first, size_t n);
 void nqi_weights_load_importance(double *h, const nqi_weights *s, uint64_t first, size_t n);
