@@ -214,6 +214,20 @@ enum {
     NQ_LEVELS_GRID = 3 /* step and cells: level = f32(step * cell) */
 };
 
+/*
+ * Sets the levels of the codebook that a tensor has, and so of all tensors that share it, in a whole
+ * file in memory, in place: after levels were trained with indices that stay (the paper's section
+ * 3.3). Indices count in the order of the levels that were there; the new ones may come in any. They
+ * are rounded where the file stores them as f16. Every reader of the file must be closed before.
+ *
+ * Returns NQ_OK; NQ_E_ARG (no such tensor, one without levels, or another number of levels: `wanted`
+ * in the record); NQ_E_NUMERIC for levels that are not finite; NQ_E_UNSUPPORTED for levels on a grid
+ * (NQ_LEVELS_GRID); what nq_reader_open does; the file is unchanged then. Since 0.1.
+ */
+NQ_API NQ_NODISCARD nq_status nq_file_set_levels(void *file, size_t n_bytes, const nq_ctx *ctx,
+                                                 uint64_t tensor, const float *levels,
+                                                 size_t n_levels, nq_diag *diag) NQ_NOEXCEPT;
+
 NQ_END_DECLS
 
 #endif
