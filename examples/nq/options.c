@@ -65,7 +65,8 @@ static const option options[] = {
     {"importance-mean", 0, TRIED, "tensor|channel", set_importance_mean,
      "average importance first"},
     {"codec", 0, TRIED, "C", set_codec,
-     "auto (default: the smallest file), fixed, huffman, or rans"},
+     "auto (default: the smallest file), fixed, huffman,\n"
+     "rans, or huffman-gaps"},
     {"lossless", 0, TRIED, NULL, NULL, NULL},
     {"keep", 0, TRIED, "GLOB...", set_keep,
      "store tensors of these names as they are; may be given again"},

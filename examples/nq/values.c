@@ -31,6 +31,7 @@ const choice choices_codec[] = {{"auto", NQ_CODEC_AUTO, false},
                                 {"fixed", NQ_CODEC_FIXED, false},
                                 {"huffman", NQ_CODEC_HUFFMAN, false},
                                 {"rans", NQ_CODEC_RANS, false},
+                                {"huffman-gaps", NQ_CODEC_HUFFMAN_GAPS, false},
                                 {NULL, 0, false}};
 static const choice choices_mean[] = {{"tensor", NQ_IMPORTANCE_TENSOR_MEAN, false},
                                       {"channel", NQ_IMPORTANCE_CHANNEL_MEAN, false},

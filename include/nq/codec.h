@@ -20,6 +20,7 @@ enum {
     NQ_CODEC_FIXED = 1,   /* fixed-length indices of ceil(log2 levels) bits */
     NQ_CODEC_HUFFMAN = 2, /* canonical Huffman code of limited length */
     NQ_CODEC_RANS = 3,    /* byte-plane range asymmetric numeral system */
+    NQ_CODEC_HUFFMAN_GAPS = 4, /* Huffman-coded gaps between indices other than the most frequent */
     NQ_CODEC_AUTO = 255   /* for options: whichever is smallest */
 };
 
@@ -30,7 +31,7 @@ typedef struct nq_encoder nq_encoder;
 
 typedef struct nq_encoder_options {
     uint32_t struct_size;
-    uint32_t codec;           /* NQ_CODEC_FIXED, _HUFFMAN or _RANS */
+    uint32_t codec;           /* NQ_CODEC_FIXED, _HUFFMAN, _RANS or _HUFFMAN_GAPS */
     uint32_t n_levels;        /* indices are below this; 1..NQ_MAX_LEVELS */
     uint32_t max_code_length; /* Huffman: longest codeword in bits, 1..24, raised to what n_levels
                                  need; 0 for the default: 11, more where that saves 0.1 % */

@@ -76,7 +76,8 @@ static nq_status check_enum(uint32_t value, uint32_t last_here, uint32_t last_kn
 static nq_status check_codec(uint32_t codec)
 {
     const bool is_known = codec == NQ_CODEC_AUTO || codec == NQ_CODEC_FIXED ||
-                          codec == NQ_CODEC_HUFFMAN || codec == NQ_CODEC_RANS;
+                          codec == NQ_CODEC_HUFFMAN || codec == NQ_CODEC_RANS ||
+                          codec == NQ_CODEC_HUFFMAN_GAPS;
     return is_known ? NQ_OK : NQ_E_ARG;
 }
 

@@ -19,6 +19,8 @@ static const nqi_encoder_ops *find_codec(uint32_t codec)
         return &nqi_huffman_encoder_ops;
     case NQ_CODEC_RANS:
         return &nqi_rans_encoder_ops;
+    case NQ_CODEC_HUFFMAN_GAPS:
+        return &nqi_gaps_encoder_ops;
     default:
         return NULL;
     }

@@ -46,5 +46,6 @@ struct nqi_block {
 extern const nqi_code_ops nqi_fixed_code_ops;
 extern const nqi_code_ops nqi_huffman_code_ops;
 extern const nqi_code_ops nqi_rans_code_ops;
+extern const nqi_code_ops nqi_gaps_code_ops;
 
 #endif

@@ -42,5 +42,6 @@ struct nq_encoder {
 extern const nqi_encoder_ops nqi_fixed_encoder_ops;
 extern const nqi_encoder_ops nqi_huffman_encoder_ops;
 extern const nqi_encoder_ops nqi_rans_encoder_ops;
+extern const nqi_encoder_ops nqi_gaps_encoder_ops;
 
 #endif

@@ -93,7 +93,7 @@ static nq_status read_codebook(nqi_table_record *record, nqi_defect *defect, nqi
 static bool is_known_codec(uint32_t codec)
 {
     return codec == NQ_CODEC_STORED || codec == NQ_CODEC_FIXED || codec == NQ_CODEC_HUFFMAN ||
-           codec == NQ_CODEC_RANS;
+           codec == NQ_CODEC_RANS || codec == NQ_CODEC_HUFFMAN_GAPS;
 }
 
 nq_status nqi_index_table(nqi_table_record *record, nqi_defect *defect, nqi_cursor *c)

@@ -2,8 +2,9 @@
  * Which code each tensor gets: fixed length, one of those that tensors of its group share, or one
  * of its own, whichever takes the fewest bytes with its table. Shared codes are a Huffman code, a
  * rANS code of one table, and two of several tables that are trained on the indices, one of them of
- * gaps and values. Sharing starts from all and goes on until nobody gains by going elsewhere: a
- * tensor whose statistics differ pays for its own table and leaves a better shared one behind.
+ * gaps and values; a Huffman code of gaps is always a tensor's own. Sharing starts from all and
+ * goes on until nobody gains by going elsewhere: a tensor whose statistics differ pays for its own
+ * table and leaves a better shared one behind.
  */
 #include "model/model.h"
 
@@ -104,7 +105,8 @@ static bool is_trained(uint32_t code)
 static nq_status make_code(nqi_encoder **out, const choice *c, uint32_t codec,
                            const uint64_t *counts)
 {
-    const uint32_t max_length = codec == NQ_CODEC_HUFFMAN ? c->m->options.max_code_length : 0;
+    const bool is_huffman = codec == NQ_CODEC_HUFFMAN || codec == NQ_CODEC_HUFFMAN_GAPS;
+    const uint32_t max_length = is_huffman ? c->m->options.max_code_length : 0;
     return nqi_encoder_create(out, &c->m->env.allocator, codec, c->g->quantizer.n_levels,
                               max_length, codec == NQ_CODEC_FIXED ? NULL : counts,
                               NQI_ENCODER_EXACT, c->m->env.cpu);
@@ -144,6 +146,8 @@ static nq_status price_alone(choice *c)
         nq_status status = price_own(c, i, NQ_CODEC_HUFFMAN);
         if (status == NQ_OK)
             status = price_own(c, i, NQ_CODEC_RANS);
+        if (status == NQ_OK)
+            status = price_own(c, i, NQ_CODEC_HUFFMAN_GAPS);
         nqi_model_clear_counts(c->counts, t);
         NQI_TRY(status);
     }

@@ -34,6 +34,12 @@ enum {
     NQI_N_CODES
 };
 
+/* Whether what a codec takes is not known from counts. */
+static inline bool nqi_codec_depends_on_order(uint32_t codec)
+{
+    return codec == NQ_CODEC_RANS || codec == NQ_CODEC_HUFFMAN_GAPS;
+}
+
 /* The NQ_CODEC_* of a shared code. */
 uint32_t nqi_code_codec(uint32_t code);
 
@@ -206,7 +212,7 @@ uint32_t nqi_model_block_log2(const nqi_model *m);
 uint64_t nqi_model_blocks(const nqi_model *m, const nqi_model_tensor *t);
 
 /* Bytes that all blocks of a tensor take with a code that was made from counts: at most, and exact
- * but for padding, with fixed and Huffman codes; about so many with rANS. */
+ * but for padding, with fixed and Huffman codes; about so many with others. */
 uint64_t nqi_model_code_bytes(const nqi_model *m, const nqi_model_tensor *t,
                               const nqi_encoder *encoder, const uint64_t *counts);
 

@@ -65,12 +65,13 @@ static nq_status add_tables(const nqi_model *m, nqi_writer *w, const numbers *id
 }
 
 /* Bytes that all blocks of a quantized tensor take at most. What codes of counts take is nearly
- * known; what rANS takes depends on the order of indices, and is far below what can be promised. */
+ * known; what others take depends on the order of indices, and is far below what can be promised.
+ */
 static uint64_t bound_blocks(const nqi_model *m, const nqi_model_tensor *t)
 {
     if (t->group == NQI_NO_GROUP)
         return 0;
-    if (t->codec != NQ_CODEC_RANS)
+    if (!nqi_codec_depends_on_order(t->codec))
         return t->code_bytes;
     const uint64_t block_elems = UINT64_C(1) << nqi_model_block_log2(m);
     const uint64_t most = nqi_encoder_bound(nqi_model_encoder(m, t), NQI_MIN(block_elems, t->n));
@@ -135,15 +136,15 @@ static uint64_t bound_payload(const nqi_model *m, const nqi_model_tensor *t)
     return t->group != NQI_NO_GROUP ? bound_blocks(m, t) : t->n / 8 * bits + t->n % 8 * bits / 8;
 }
 
-static bool has_rans(const nqi_model *m)
+static bool depends_on_order(const nqi_model *m)
 {
     for (uint64_t i = 0; i < m->n_tensors; i++)
-        if (m->tensors[i].codec == NQ_CODEC_RANS)
+        if (nqi_codec_depends_on_order(m->tensors[i].codec))
             return true;
     return false;
 }
 
-/* What rANS takes, only coding tells. */
+/* What such codes take, only coding tells. */
 static nq_status write_nowhere(uint64_t *n_bytes, nqi_model *m)
 {
     nq_diag ignored;
@@ -159,7 +160,7 @@ static nq_status write_nowhere(uint64_t *n_bytes, nqi_model *m)
 nq_status nqi_model_file_bytes(uint64_t *n_bytes, nqi_model *m)
 {
     nqi_writer *w;
-    if (has_rans(m))
+    if (depends_on_order(m))
         return write_nowhere(n_bytes, m);
     NQI_TRY(nqi_writer_create(&w, &m->env.allocator, NULL, nqi_model_original_bytes(m)));
     nq_status status = describe(m, w);

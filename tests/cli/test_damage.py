@@ -52,7 +52,7 @@ def check_not_a_nq_file(nq):
 
 def check_every_byte_counts(nq):
     """Whatever bit is flipped: verify says 4. (Every bit of many files is for the library's own tests.)"""
-    for codec, step in (("huffman", 1), ("fixed", 5), ("rans", 3)):
+    for codec, step in (("huffman", 1), ("fixed", 5), ("rans", 3), ("huffman-gaps", 3)):
         data = model(nq, 60, codec)
         for i in range(0, len(data), step * (7 if nq.sanitized else 1)):
             nq.write("x.nq", flip(data, i, 1 << i % 8))

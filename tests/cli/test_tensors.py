@@ -22,13 +22,13 @@ def road(nq, tensors, *options, back=()):
 def check_uniform(nq):
     """Each weight becomes the mean of its cell, as a float."""
     w = gauss(5000) + [to_f32(x) for x in (0.0, -0.0, 0.005, -0.005, 0.015, 1e-30, 3.0, -3.0)]
-    for codec in ("auto", "fixed", "huffman", "rans"):
+    for codec in ("auto", "fixed", "huffman", "rans", "huffman-gaps"):
         info, back = road(nq, [("w", "F32", [len(w)], f32(w))], "--step", repr(STEP), "--codec", codec)
         levels = levels_of(w, STEP)
         got = values("F32", back[0][3])
         demand(near_floats(got, [levels[cell(x, STEP)] for x in w]), f"{codec}: values")
         demand(info[0]["levels"] == len(levels) and info[0]["step"] == STEP, f"{codec}: levels, step")
-        demand(info[0]["codec"] == codec or codec == "auto" and info[0]["codec"] in ("fixed", "huffman", "rans"),
+        demand(info[0]["codec"] == codec or codec == "auto" and info[0]["codec"] in ("fixed", "huffman", "rans", "huffman-gaps"),
                f"{codec}: codec {info[0]['codec']}")
 
 

@@ -213,6 +213,7 @@ typedef struct named_case {
 #define F NQ_CODEC_FIXED
 #define H NQ_CODEC_HUFFMAN
 #define R NQ_CODEC_RANS
+#define G NQ_CODEC_HUFFMAN_GAPS
 
 static const spec widths[] = {
     {NQ_F32, F, 10, 1, {3000}, 1, NQ_LEVELS_F32, EVEN},
@@ -270,6 +271,25 @@ static const spec rans[] = {
     {NQ_F32, R, 18, 0, {0}, 9, NQ_LEVELS_F32, SKEWED},
     {NQ_F32, R, 18, 1, {4097}, 9, NQ_LEVELS_F32, SKEWED},
     {NQ_F32, R, 6, 1, {0}, 9, NQ_LEVELS_F32, SKEWED},
+};
+
+static const spec gaps[] = {
+    {NQ_F32, G, 10, 1, {3000}, 1, NQ_LEVELS_F32, EVEN},
+    {NQ_F32, G, 10, 1, {3000}, 2, NQ_LEVELS_GRID, SKEWED},
+    {NQ_F32, G, 10, 1, {3000}, 300, NQ_LEVELS_F32, ONE_VALUE},
+    {NQ_F16, G, 18, 2, {200, 300}, 41, NQ_LEVELS_GRID, SKEWED},
+    {NQ_BF16, G, 15, 1, {50000}, 20, NQ_LEVELS_F32, NEARLY_ZERO},
+    {NQ_F32, G, 18, 1, {200000}, 3000, NQ_LEVELS_F32, NEARLY_ZERO},
+    {NQ_F32, G, 14, 1, {40000}, 5000, NQ_LEVELS_GRID, ESCAPES},
+    {NQ_F32, G, 18, 0, {0}, 9, NQ_LEVELS_F32, SKEWED},
+    {NQ_F32, G, 6, 1, {0}, 9, NQ_LEVELS_F32, SKEWED},
+};
+
+/* As the next one, for this codec. */
+static const spec small_gaps[] = {
+    {NQ_F32, G, 9, 1, {512}, 30, NQ_LEVELS_GRID, NEARLY_ZERO},
+    {NQ_F32, G, 7, 1, {250}, 12, NQ_LEVELS_GRID, SKEWED},
+    {NQ_F32, G, 7, 1, {200}, 3, NQ_LEVELS_GRID, ONE_VALUE},
 };
 
 /* As the next one, for this codec. */
@@ -337,14 +357,15 @@ static const spec stored[] = {
 #undef F
 #undef H
 #undef R
+#undef G
 
 #define CASE(name)                                                                                 \
     {                                                                                              \
 #name, name, sizeof name / sizeof *name                                                    \
     }
-static const named_case cases[] = {CASE(widths),  CASE(huffman),   CASE(escapes), CASE(long_codes),
-                                   CASE(lengths), CASE(shapes),    CASE(stored),  CASE(small),
-                                   CASE(rans),    CASE(small_rans)};
+static const named_case cases[] = {
+    CASE(widths), CASE(huffman), CASE(escapes), CASE(long_codes), CASE(lengths), CASE(shapes),
+    CASE(stored), CASE(small),   CASE(rans),    CASE(small_rans), CASE(gaps),    CASE(small_gaps)};
 
 /* splitmix64 (Steele, Lea, Flood 2014). */
 static uint64_t next_random(uint64_t *state)

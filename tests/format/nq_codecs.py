@@ -1,7 +1,7 @@
 """Code tables and blocks of indices, decoded as docs/format/codecs.md says, in plain Python; nq_rans.py
 has those of docs/format/rans.md."""
 
-FIXED, HUFFMAN, RANS = 1, 2, 3
+FIXED, HUFFMAN, RANS, HUFFMAN_GAPS = 1, 2, 3, 4
 
 PIECE = 4096
 STREAMED = 8192
@@ -297,6 +297,41 @@ def huffman_decoder(n_levels, table_data):
     return decode
 
 
+def take_part(data, at, size):
+    if size > len(data) - at:
+        raise Refused("truncated", "a part that is longer than what is left")
+    return data[at:at + size], data[at + size:]
+
+
+def gaps_decoder(n_levels, table_data):
+    zero, at = take_varint(table_data, 0)
+    n_gaps, at = take_varint(table_data, at)
+    size, at = take_varint(table_data, at)
+    if zero >= n_levels or not 2 <= n_gaps <= 65536:
+        raise corrupt("a field of the table out of range")
+    gaps_table, values_table = take_part(table_data, at, size)
+    gaps_of = huffman_decoder(n_gaps, gaps_table)
+    values_of = huffman_decoder(n_levels, values_table)
+
+    def decode(data, n):
+        pairs, at = take_varint(data, 0) if n else (0, 0)
+        if pairs > n or (pairs == 0 and at < len(data)):
+            raise corrupt("more pairs than indices, or bytes behind none")
+        if pairs == 0:
+            return [zero] * n
+        size, at = take_varint(data, at)
+        gaps_data, values_data = take_part(data, at, size)
+        indices = []
+        for gap, value in zip(gaps_of(gaps_data, pairs), values_of(values_data, pairs)):
+            indices += [zero] * gap
+            indices.append(value)
+        if len(indices) > n:
+            raise corrupt("pairs beyond the block's end")
+        return indices + [zero] * (n - len(indices))
+
+    return decode
+
+
 def rans_decoder(n_levels, table_data):
     import nq_rans  # which needs this module
     code = nq_rans.Code(table_data, n_levels)
@@ -314,4 +349,6 @@ def decoder(codec, n_levels, table_data):
         return huffman_decoder(n_levels, table_data)
     if codec == RANS:
         return rans_decoder(n_levels, table_data)
+    if codec == HUFFMAN_GAPS:
+        return gaps_decoder(n_levels, table_data)
     raise Refused("unsupported", "an unknown codec")

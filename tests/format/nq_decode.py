@@ -29,7 +29,7 @@ DTYPES = [("F32", 32), ("F16", 16), ("BF16", 16), ("F64", 64), ("BOOL", 8), ("U8
           ("C64", 64)]
 F32, F16, BF16 = 0, 1, 2
 KIND_F32, KIND_F16, KIND_GRID, KIND_CODE = 1, 2, 3, 16
-STORED, FIXED, HUFFMAN, RANS = 0, 1, 2, 3
+STORED, FIXED, HUFFMAN, RANS, HUFFMAN_GAPS = 0, 1, 2, 3, 4
 
 Refused = nq_codecs.Refused
 
@@ -175,7 +175,7 @@ class Table:
             raise Refused("unsupported", "a table of unknown kind")
         else:
             self.codec = r.u(1)
-            if self.codec > RANS:
+            if self.codec > HUFFMAN_GAPS:
                 raise Refused("unsupported", "a code table of an unknown codec")
             if self.codec in (STORED, FIXED):
                 raise Refused("corrupt", "a code table of a codec without tables")
@@ -220,7 +220,7 @@ class Tensor:
         if self.n > MAX_ELEMENTS or self.n * self.bits % 8:
             raise Refused("corrupt", "an impossible number of elements")
         self.name, self.codec, self.block_log2 = r.text(), r.u(1), r.u(1)
-        if self.codec > RANS:
+        if self.codec > HUFFMAN_GAPS:
             raise Refused("unsupported", "an unknown codec")
         if not 6 <= self.block_log2 <= 24:
             raise Refused("corrupt", "an impossible block size")

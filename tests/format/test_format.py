@@ -23,6 +23,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import nq_codecs  # noqa: E402
 import nq_decode  # noqa: E402
 from nq_decode import BF16, DTYPES, F16, F32, STORED, File, Refused, crc32c  # noqa: E402
 
@@ -254,6 +255,8 @@ def damage_of(f, number):
         attempt(f.levels, tensor.codebook)
         if tensor.code_table is not None:
             attempt(f.table_data, tensor.code_table)
+            attempt(lambda: nq_codecs.decoder(tensor.codec, f.tables[tensor.codebook].n_levels,
+                                              f.table_data(tensor.code_table)))
     # Contents that end too early are truncated or corrupt, whichever is seen first.
     if found & {"NQ_E_TRUNCATED", "NQ_E_CORRUPT"}:
         found |= {"NQ_E_TRUNCATED", "NQ_E_CORRUPT"}
@@ -318,7 +321,7 @@ def make_source(path):
 
 
 RECIPES = [[*target, "--codec", codec, *rest]
-           for codec in ("fixed", "huffman", "rans", "auto")
+           for codec in ("fixed", "huffman", "rans", "huffman-gaps", "auto")
            for target, rest in ((["--step", "0.02"], []),
                                 (["--step", "0.013"], ["--level", "grid", "--scope", "tensor"]),
                                 (["--levels", "37"], ["--level", "mean", "--min-elems", "0"]))]
@@ -361,7 +364,7 @@ def jobs(root, make_file, nq, folder):
     yield "the worked example", lambda: check_example(root, make_file, folder)
     for name in run(make_file, "cases").decode().split():
         yield f"case {name}", lambda name=name: check_case(make_file, name, folder)
-    for path in (os.path.join(folder, name) for name in ("example.nq", "small.nq", "small_rans.nq")):
+    for path in (os.path.join(folder, name) for name in ("example.nq", "small.nq", "small_rans.nq", "small_gaps.nq")):
         for kind in (damaged_plainly, damaged_index, damaged_tables, damaged_blocks):
             yield (f"{kind.__name__} of {os.path.basename(path)}",
                    lambda path=path, kind=kind: check_damage(make_file, path, kind, 1))

@@ -7,8 +7,9 @@
 #include "unit.h"
 
 /* NQ_CODEC_RANS where this build has it. */
-static const uint32_t codecs[] = {NQ_CODEC_FIXED, NQ_CODEC_HUFFMAN, NQ_CODEC_RANS};
-enum { N_CODECS = 3 };
+static const uint32_t codecs[] = {NQ_CODEC_FIXED, NQ_CODEC_HUFFMAN, NQ_CODEC_RANS,
+                                  NQ_CODEC_HUFFMAN_GAPS};
+enum { N_CODECS = 4 };
 
 static bool has_codec(uint32_t codec)
 {
@@ -307,6 +308,76 @@ static void test_random_bytes(void **state)
     }
 }
 
+/* Bytes in memory of just their size, so that a sanitizer sees what is read beyond. */
+static uint8_t *exact_copy(const uint8_t *bytes, size_t n)
+{
+    uint8_t *copy = malloc(n + (n == 0));
+    assert_non_null(copy);
+    if (n > 0)
+        memcpy(copy, bytes, n);
+    return copy;
+}
+
+static void check_damaged(uint32_t codec, uint32_t n_levels, const uint8_t *table,
+                          size_t table_bytes, const uint8_t *block, size_t block_bytes, size_t n)
+{
+    size_t wanted;
+    uint8_t *t = exact_copy(table, table_bytes), *b = exact_copy(block, block_bytes);
+    nq_status status = nq_block_decoder_size(&wanted, codec, n_levels, t, table_bytes);
+    if (status == NQ_OK) {
+        uint8_t *memory = malloc(wanted);
+        uint16_t *decoded = malloc(n * sizeof *decoded);
+        assert_true(memory && decoded);
+        status = nq_block_decode(decoded, n, memory, wanted, codec, n_levels, t, table_bytes, b,
+                                 block_bytes);
+        for (size_t i = 0; status == NQ_OK && i < n; i++)
+            assert_true(decoded[i] < n_levels);
+        free(memory);
+        free(decoded);
+    }
+    assert_true(status == NQ_OK || status == NQ_E_CORRUPT || status == NQ_E_TRUNCATED);
+    free(t);
+    free(b);
+}
+
+/* Tables and blocks that were whole: cut anywhere, and with each bit turned. */
+static void test_damage(void **state)
+{
+    (void)state;
+    enum { N = 400, LEVELS = 23 };
+    uint16_t indices[N];
+    uint64_t counts[LEVELS] = {0}, seed = 3;
+    for (size_t i = 0; i < N; i++) {
+        indices[i] = (uint16_t)(unit_random(&seed) % 8 ? 5 : unit_random(&seed) % LEVELS);
+        counts[indices[i]]++;
+    }
+    for (size_t c = 0; c < N_CODECS; c++) {
+        uint8_t table[4096], block[1 << 16];
+        size_t table_bytes, block_bytes;
+        nq_encoder *e = make_encoder(codecs[c], LEVELS, counts);
+        const uint8_t *made = nq_encoder_table(e, &table_bytes);
+        if (table_bytes > 0)
+            memcpy(table, made, table_bytes);
+        assert_int_equal(nq_encoder_encode(e, block, sizeof block, &block_bytes, indices, N),
+                         NQ_OK);
+        nq_encoder_destroy(e);
+        for (size_t cut = 0; cut < table_bytes; cut++)
+            check_damaged(codecs[c], LEVELS, table, cut, block, block_bytes, N);
+        for (size_t cut = 0; cut < block_bytes; cut++)
+            check_damaged(codecs[c], LEVELS, table, table_bytes, block, cut, N);
+        for (size_t bit = 0; bit < 8 * table_bytes; bit++) {
+            table[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            check_damaged(codecs[c], LEVELS, table, table_bytes, block, block_bytes, N);
+            table[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        for (size_t bit = 0; bit < 8 * block_bytes; bit++) {
+            block[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            check_damaged(codecs[c], LEVELS, table, table_bytes, block, block_bytes, N);
+            block[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+    }
+}
+
 /* ---- Counting ------------------------------------------------------------------------------ */
 
 /* In memory of just their size; one too large is found anywhere. */
@@ -354,7 +425,7 @@ int main(void)
         cmocka_unit_test(test_count_0_may_be_encoded), cmocka_unit_test(test_options),
         cmocka_unit_test(test_create_refuses),         cmocka_unit_test(test_limits_of_the_context),
         cmocka_unit_test(test_encode_refuses),         cmocka_unit_test(test_decode_refuses),
-        cmocka_unit_test(test_random_bytes),
+        cmocka_unit_test(test_random_bytes),           cmocka_unit_test(test_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
