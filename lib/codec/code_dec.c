@@ -17,10 +17,12 @@ static const nqi_code_ops *find_codec(uint32_t codec)
         return &nqi_fixed_code_ops;
     case NQ_CODEC_HUFFMAN:
         return &nqi_huffman_code_ops;
+#if !NQI_IS_SMALLEST
     case NQ_CODEC_RANS:
         return &nqi_rans_code_ops;
     case NQ_CODEC_HUFFMAN_GAPS:
         return &nqi_gaps_code_ops;
+#endif
     default:
         return NULL;
     }

@@ -17,17 +17,21 @@ static size_t aligned(size_t n_bytes)
     return (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+static bool wants_small(uint32_t flags)
+{
+    return NQI_IS_SMALLEST || (flags & NQI_CODE_SMALL) != 0;
+}
+
 static size_t table_size(unsigned table_bits, uint32_t flags)
 {
-    const size_t entry = flags & NQI_CODE_SMALL ? sizeof(uint32_t) : sizeof(uint64_t);
+    const size_t entry = wants_small(flags) ? sizeof(uint32_t) : sizeof(uint64_t);
     return entry << table_bits;
 }
 
 /* A large table holds several short codewords, however short the longest one is. */
 static unsigned table_bits_for(unsigned longest, uint32_t flags)
 {
-    return flags & NQI_CODE_SMALL ? NQI_MIN(longest, NQI_HUFFMAN_SMALL_BITS)
-                                  : NQI_HUFFMAN_TABLE_BITS;
+    return wants_small(flags) ? NQI_MIN(longest, NQI_HUFFMAN_SMALL_BITS) : NQI_HUFFMAN_TABLE_BITS;
 }
 
 /* The escape is counted as well: it costs two bytes. */
@@ -59,7 +63,7 @@ nq_status nqi_huffman_code_size(size_t *code_bytes, size_t *block_bytes, uint32_
         symbol_log2 = symbol_log2_for(&shape);
         n_long = long_codewords(&shape, table_bits);
     }
-    const size_t scratch = flags & NQI_CODE_SMALL ? 0 : NQI_HUFFMAN_SCRATCH << symbol_log2;
+    const size_t scratch = wants_small(flags) ? 0 : NQI_HUFFMAN_SCRATCH << symbol_log2;
     *code_bytes = aligned(sizeof(nqi_huffman_code)) + table_size(table_bits, flags) +
                   (size_t)n_long * sizeof(uint16_t);
     *block_bytes = aligned(sizeof(nqi_huffman_block)) + scratch;
@@ -80,7 +84,7 @@ static void fill(nqi_huffman_code *code, uint32_t symbol, uint32_t codeword, uns
     const uint32_t step = UINT32_C(1) << length;
     const uint32_t end = UINT32_C(1) << code->table_bits;
     for (uint32_t i = nqi_huffman_reverse(codeword, length); i < end; i += step)
-        if (code->is_small)
+        if (nqi_huffman_is_small(code))
             code->singles[i] = symbol | (uint32_t)length << 16;
         else
             code->entries[i] = single_entry(symbol, length, code->symbol_log2);
@@ -171,7 +175,7 @@ static void describe(nqi_huffman_code *code, const nqi_huffman_shape *shape, uin
     code->low_bits = shape->low_bits;
     code->raw_bits = shape->raw_bits;
     code->symbol_log2 = symbol_log2_for(shape);
-    code->is_small = (flags & NQI_CODE_SMALL) != 0;
+    code->is_small = wants_small(flags);
     code->has_escape = shape->has_escape;
     nqi_huffman_first_codes(code->first_code, shape->n_of_length);
     memset(code->n_long, 0, sizeof code->n_long);
@@ -201,13 +205,14 @@ nq_status nqi_huffman_code_init(nqi_code *head, const uint8_t *table, size_t tab
     describe(code, &shape, flags);
     uint8_t *memory = (uint8_t *)code + aligned(sizeof *code);
     const size_t n_bytes = table_size(code->table_bits, flags);
-    code->entries = code->is_small ? NULL : (uint64_t *)(void *)memory;
-    code->singles = code->is_small ? (uint32_t *)(void *)memory : NULL;
+    code->entries = nqi_huffman_is_small(code) ? NULL : (uint64_t *)(void *)memory;
+    code->singles = nqi_huffman_is_small(code) ? (uint32_t *)(void *)memory : NULL;
     code->long_symbols = (uint16_t *)(void *)(memory + n_bytes);
-    code->kernels = choose(cpu);
-    memset(memory, code->is_small ? 0xff : 0, n_bytes); /* NQI_HUFFMAN_SMALL_NONE, or 0 */
+    code->kernels = nqi_huffman_is_small(code) ? NULL : choose(cpu);
+    memset(memory, nqi_huffman_is_small(code) ? 0xff : 0,
+           n_bytes); /* NQI_HUFFMAN_SMALL_NONE, or 0 */
     place_symbols(code, table, table_bytes);
-    if (!code->is_small)
+    if (!nqi_huffman_is_small(code))
         extend_entries(code);
     return NQ_OK;
 }

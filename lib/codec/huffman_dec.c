@@ -46,12 +46,12 @@ static nq_status begin(nqi_block *head, const uint8_t *bytes, size_t n_bytes, si
 {
     nqi_huffman_block *block = (nqi_huffman_block *)(void *)head;
     const nqi_huffman_code *code = nqi_huffman_code_of(block);
-    const size_t one = code->is_small ? 1 : (size_t)1 << code->symbol_log2;
+    const size_t one = nqi_huffman_is_small(code) ? 1 : (size_t)1 << code->symbol_log2;
     block->bytes = bytes;
     block->n_bytes = n_bytes;
     block->n_indices = n_indices;
     block->n_streams = nqi_huffman_streams(n_indices);
-    block->rate = code->is_small ? 1 : code->round_out / 2 + 1;
+    block->rate = nqi_huffman_is_small(code) ? 1 : code->round_out / 2 + 1;
     block->scratch = (uint8_t *)block + (sizeof *block + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     block->stride = (NQI_HUFFMAN_SCRATCH << code->symbol_log2) / block->n_streams;
     NQI_TRY(place_streams(block, nqi_packed_bytes(n_indices, code->low_bits)));
@@ -81,7 +81,7 @@ static void fetch_ahead(const void *place, size_t n_bytes)
 static nq_status symbols_u16(nqi_huffman_block *block, uint16_t *out, size_t n)
 {
     const nqi_huffman_code *code = nqi_huffman_code_of(block);
-    if (code->is_small)
+    if (nqi_huffman_is_small(code))
         return nqi_huffman_decode_small(block, out, NULL, n);
     fetch_ahead(out, n * sizeof *out);
     NQI_TRY(nqi_huffman_decode_piece(block, n));
@@ -104,7 +104,7 @@ static nq_status symbols_u16(nqi_huffman_block *block, uint16_t *out, size_t n)
 static nq_status symbols_u8(nqi_huffman_block *block, uint8_t *out, size_t n)
 {
     const nqi_huffman_code *code = nqi_huffman_code_of(block);
-    if (code->is_small)
+    if (nqi_huffman_is_small(code))
         return nqi_huffman_decode_small(block, NULL, out, n);
     assert(code->symbol_log2 == 0);
     fetch_ahead(out, n);

@@ -80,6 +80,12 @@ struct nqi_huffman_code {
     uint32_t long_begin[NQI_HUFFMAN_MAX_LENGTH + 1]; /* in long_symbols */
 };
 
+/* Known when compiled where only small codes are. */
+static inline bool nqi_huffman_is_small(const nqi_huffman_code *code)
+{
+    return NQI_IS_SMALLEST || code->is_small;
+}
+
 nq_status nqi_huffman_code_size(size_t *code_bytes, size_t *block_bytes, uint32_t n_levels,
                                 const uint8_t *table, size_t table_bytes, uint32_t flags);
 nq_status nqi_huffman_code_init(nqi_code *head, const uint8_t *table, size_t table_bytes,

@@ -6,6 +6,8 @@
  */
 #include "codec/huffman_dec.h"
 
+#if !NQI_IS_SMALLEST
+
 /* A group of streams that the fast loop takes at once: all of them, or one. */
 typedef struct group {
     unsigned first;
@@ -164,3 +166,5 @@ nq_status nqi_huffman_decode_piece(nqi_huffman_block *block, size_t n)
     }
     return NQ_OK;
 }
+
+#endif
