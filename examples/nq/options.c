@@ -110,7 +110,7 @@ static const verb verbs[] = {
      "stored\n"
      "as they are. A step that gives more than 65536 levels is refused, and the smallest that "
      "works\n"
-     "is named.\n"},
+     "is named (or, rarely, just one that works: finding the smallest would take too long).\n"},
     {"decompress", VERB_DECOMPRESS, 1, "IN.nq [-o OUT.safetensors] [OPTIONS]",
      "Make safetensors of a .nq file",
      "IN.nq may be - for standard input. Without -o the output is IN with its ending .nq replaced "

@@ -93,9 +93,9 @@ int planning_error(const planning *p, nq_status status)
     }
     if (status == NQ_E_LIMIT && diag.value > 0) {
         char text[1024], step[32];
-        return cli_error(CLI_LIMIT, "%s: %s; the smallest step that works is %s", p->weights.label,
+        return cli_error(CLI_LIMIT, "%s: %s; %s step that works is %s", p->weights.label,
                          cli_describe(text, sizeof text, &diag, tensor_of(p, &diag)),
-                         shortest_double(step, diag.value));
+                         diag.is_loose ? "a" : "the smallest", shortest_double(step, diag.value));
     }
     if (status == NQ_E_NUMERIC)
         return number_error(p, &diag);

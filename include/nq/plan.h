@@ -57,9 +57,11 @@ enum {
     NQ_TARGET_NONE = 0,   /* not set: nq_plan_solve returns NQ_E_ARG */
     NQ_TARGET_STEP = 1,   /* width of a cell, > 0 (uniform) */
     /* At most so many levels in each codebook, 1..NQ_MAX_LEVELS. Uniform: the smallest step that
-     * leaves so many. With at least as many as there are different weights, that is the finest with
-     * which all cells can be numbered: 2^(e - 60), or 2^(e - 52) for NQ_LEVEL_GRID, where 2^e is
-     * the largest power of two that is not above the largest magnitude. */
+     * leaves no more; or one slightly larger where finding it would take too long, which needs tens
+     * of thousands of levels, and weights far apart of which hardly more are different. With at
+     * least as many levels as there are different weights, that is the finest with which all cells
+     * can be numbered: 2^(e - 60), or 2^(e - 52) for NQ_LEVEL_GRID, where 2^e is the largest power
+     * of two that is not above the largest magnitude. */
     NQ_TARGET_LEVELS = 2,
     NQ_TARGET_LAMBDA = 3, /* price of a bit in units of weighted distortion, >= 0; not for k-means */
     /* These four are met from the safe side: no larger file, no lower SQNR than asked for. */
@@ -179,7 +181,8 @@ NQ_API NQ_NODISCARD nq_status nq_plan_add_metadata(nq_plan *plan, const char *ke
  * nearest that can);
  * NQ_E_NUMERIC (NaN or infinite weights; NaN, infinite or negative importance: nq_plan_diag names
  * tensor, element, input and value); NQ_E_LIMIT (more than NQ_MAX_LEVELS levels: the record's
- * `value` is a step that works); NQ_E_NOMEM; NQ_E_CANCELLED; NQ_E_STATE when already solved. Since 0.1.
+ * `value` is the smallest step that works, or, with is_loose, one that does); NQ_E_NOMEM;
+ * NQ_E_CANCELLED; NQ_E_STATE when already solved. Since 0.1.
  */
 NQ_API NQ_NODISCARD nq_status nq_plan_solve(nq_plan *plan) NQ_NOEXCEPT;
 

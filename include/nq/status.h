@@ -71,7 +71,7 @@ typedef struct nq_diag {
     double value;         /* the offending or the nearest possible number, or 0 */
     char what[104];       /* one English phrase, NUL-terminated, without tensor or offset */
     uint32_t input;       /* NQ_INPUT_*; the element is the tensor's in either case */
-    uint32_t unused;      /* 0 */
+    uint32_t is_loose;    /* 1: a number beyond `value` may be possible, too */
 } nq_diag;
 
 /* Sets every field to "nothing", and struct_size to sizeof(nq_diag). Since 0.1. */

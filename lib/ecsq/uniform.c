@@ -138,14 +138,24 @@ static nq_status find_runs(run_list *list, const nqi_uniform_job *job, nqi_progr
 
 /* ---- Cells --------------------------------------------------------------------------------- */
 
-/* The smallest step that leaves at most max_levels levels. */
-static nq_status find_step(double *step, run_list *list, const nqi_uniform_job *job)
+/* The smallest step that leaves at most max_levels levels, or one that does, but is not exact. */
+static nq_status find_step(double *step, bool *is_exact, run_list *list, const nqi_uniform_job *job)
 {
     double least = list->least;
     if (job->level_rule == NQ_LEVEL_GRID)
         least = NQI_MAX(least, least_grid_step(largest_magnitude(job)));
-    return nqi_uniform_find_step(step, &job->env->allocator, list->runs, &list->n, least,
+    return nqi_uniform_find_step(step, is_exact, &job->env->allocator, list->runs, &list->n, least,
                                  job->max_levels, NQI_UNIFORM_STEP_WORK);
+}
+
+/* NQ_E_LIMIT with a step that works; or why there is none. */
+static nq_status name_step(double *smallest_step, run_list *list, const nqi_uniform_job *job)
+{
+    bool is_exact;
+    NQI_TRY(find_step(smallest_step, &is_exact, list, job));
+    if (!is_exact)
+        *smallest_step = -*smallest_step;
+    return NQ_E_LIMIT;
 }
 
 /* A step that does not work: finds one that does. This reads the weights once more. */
@@ -159,9 +169,9 @@ static nq_status refuse_step(double *smallest_step, const nqi_uniform_job *job)
         return NQ_E_LIMIT;
     }
     NQI_TRY(find_runs(&list, job, &progress));
-    const nq_status status = find_step(smallest_step, &list, job);
+    const nq_status status = name_step(smallest_step, &list, job);
     free_runs(&list, job);
-    return status == NQ_OK ? NQ_E_LIMIT : status;
+    return status;
 }
 
 /* Maps the cells in use with this step, for which the runs are right. */
@@ -195,8 +205,8 @@ static nq_status map_far_cells(nqi_cell_map *map, double *smallest_step, const n
         status = map_used_cells(map, &list, job->step, job);
     else if (job->is_trial)
         *smallest_step = DBL_MAX;
-    else if ((status = find_step(smallest_step, &list, job)) == NQ_OK)
-        status = NQ_E_LIMIT;
+    else
+        status = name_step(smallest_step, &list, job);
     free_runs(&list, job);
     return status;
 }
@@ -221,7 +231,8 @@ static nq_status map_cells(nqi_cell_map *map, double *smallest_step, const nqi_u
         return refuse_step(smallest_step, job);
     if (step == 0) {
         NQI_TRY(find_runs(&list, job, job->progress));
-        const nq_status status = find_step(&step, &list, job);
+        bool is_exact;
+        const nq_status status = find_step(&step, &is_exact, &list, job);
         if (status != NQ_OK) {
             free_runs(&list, job);
             return status;

@@ -23,8 +23,8 @@ typedef struct nqi_uniform_job {
     double step;         /* finite, > 0; or 0: the smallest that leaves at most max_levels levels */
     uint32_t max_levels; /* 1..NQ_MAX_LEVELS */
     uint32_t level_rule; /* NQ_LEVEL_* */
-    bool is_trial;       /* a step that does not work is refused without looking for one that does */
-    bool has_importance; /* of all parts, finite and not negative, not all zero after shaping */
+    bool is_trial; /* a step that does not work is refused without looking for one that does */
+    bool has_importance;  /* of all parts, finite and not negative, not all zero after shaping */
     nqi_counts_fn counts; /* told the slots' counts of each part; may be NULL */
     void *user;
 } nqi_uniform_job;
@@ -48,8 +48,9 @@ uint32_t nqi_uniform_passes(double step);
  * overflow. NQ_OK; NQ_E_LIMIT with *smallest_step, the smallest step that works, when the given one
  * leaves more than max_levels levels or numbers cells past 2^61 (2^53 for levels in the cells'
  * middles, which are stored by number); NQ_E_LIMIT with *smallest_step 0 for a limit on memory;
- * NQ_E_NOMEM; NQ_E_CANCELLED; what counts returned. In a trial *smallest_step is just DBL_MAX. There
- * is nothing to free after a failure.
+ * NQ_E_NOMEM; NQ_E_CANCELLED; what counts returned. In a trial *smallest_step is just DBL_MAX. A
+ * negative *smallest_step stands for its magnitude, which works, but finding the smallest would
+ * have taken too long (uniform_step.h). There is nothing to free after a failure.
  */
 nq_status nqi_uniform_design(nqi_uniform *u, double *smallest_step, const nqi_uniform_job *job);
 void nqi_uniform_free(nqi_uniform *u);

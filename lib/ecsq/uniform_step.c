@@ -12,7 +12,9 @@
  * 2^-20) always counts. When the sum of the bounds is over K the interval is dropped; when used(a)
  * <= K, a is the answer, since everything below has been dropped; else the interval is halved. An
  * interval in which weights change their cells only a few thousand times is swept from change to
- * change instead, which leaves nothing in doubt.
+ * change instead, which leaves nothing in doubt. One with a few million changes is tallied
+ * (uniform_tally.h), which is coarser, but much quicker: its begin is dropped as far as that shows
+ * that it may be.
  *
  * As the steps grow, runs whose gap has become short are merged: where weights are dense, one run
  * is left, and the work goes into the tails.
@@ -21,6 +23,7 @@
 
 #include "base/bytes.h"
 #include "ecsq/uniform_cell.h"
+#include "ecsq/uniform_tally.h"
 
 /* Intervals with fewer changes than this many times the runs are swept: about what finding their
  * bound costs. Within limits, so that short lists are not split to the last, nor memory spent. */
@@ -28,8 +31,9 @@
 #define SWEEP_LEAST   256u
 #define SWEEP_MOST    65536u
 
-/* A change swept costs as much as so many runs looked at. */
-#define CHANGE_WORK 8u
+/* A change swept costs as much as so many runs looked at; so many tallied as one. */
+#define CHANGE_WORK      8u
+#define TALLIED_FOR_WORK 8u
 
 /* Steps are named by their bits, which rise with them. An interval holds those in [begin, end). */
 typedef struct interval {
@@ -54,7 +58,9 @@ typedef struct search {
     uint64_t max_work;
     change *changes; /* SWEEP_MOST, and as many to sort with */
     int64_t *cells;  /* two for each run */
+    nqi_tally *bins; /* NQI_TALLY_BINS */
     size_t n_changes;
+    bool is_exact; /* the work was not too much */
 } search;
 
 /* ---- Counting ------------------------------------------------------------------------------ */
@@ -105,7 +111,7 @@ typedef struct travel {
     int64_t at_a;
     int64_t low;
     int64_t high;
-    uint64_t changes; /* no more than SWEEP_MOST + 1, so that sums do not overflow */
+    uint64_t changes; /* no more than NQI_TALLY_MOST + 1, so that sums do not overflow */
 } travel;
 
 static travel travel_of(float weight, double a, double b)
@@ -113,7 +119,7 @@ static travel travel_of(float weight, double a, double b)
     const int64_t at_a = nqi_uniform_cell((double)weight, a);
     const int64_t at_b = nqi_uniform_cell((double)weight, b);
     const int64_t low = NQI_MIN(at_a, at_b), high = NQI_MAX(at_a, at_b);
-    const uint64_t changes = NQI_MIN((uint64_t)(high - low), SWEEP_MOST + 1);
+    const uint64_t changes = NQI_MIN((uint64_t)(high - low), NQI_TALLY_MOST + 1);
     return (travel){.at_a = at_a, .low = low, .high = high, .changes = changes};
 }
 
@@ -258,6 +264,15 @@ static uint64_t sweep_limit(const search *s)
     return NQI_MIN(NQI_MAX(limit, SWEEP_LEAST), SWEEP_MOST);
 }
 
+/* The interval without what a tally shows to be of no use. */
+static interval shorten(search *s, interval steps, uint64_t n_changes)
+{
+    s->work += s->n_runs + n_changes / TALLIED_FOR_WORK;
+    steps.begin = nqi_tally_steps(s->bins, s->runs, s->n_runs, steps.begin, steps.end, n_changes,
+                                  s->max_cells);
+    return steps;
+}
+
 /* The bits of the smallest step in the interval that will do; its last one does. */
 static uint64_t find(search *s, interval steps)
 {
@@ -265,9 +280,10 @@ static uint64_t find(search *s, interval steps)
     size_t n_waiting = 1;
     uint64_t found = steps.end - 1;
     while (n_waiting > 0) {
-        const interval at = waiting[--n_waiting];
+        interval at = waiting[--n_waiting];
         const double a = nqi_f64_from_bits(at.begin), b = nqi_f64_from_bits(at.end - 1);
-        if (s->work > s->max_work)
+        s->is_exact = s->work <= s->max_work;
+        if (!s->is_exact)
             return bisect(s, (interval){at.begin, steps.end});
         merge_runs(s, a);
         const estimate e = look_at(s, a, b);
@@ -280,9 +296,13 @@ static uint64_t find(search *s, interval steps)
                 return found;
             continue;
         }
+        if (e.changes <= NQI_TALLY_MOST)
+            at = shorten(s, at, e.changes);
         const uint64_t middle = at.begin + (at.end - at.begin) / 2;
-        waiting[n_waiting++] = (interval){middle, at.end};
-        waiting[n_waiting++] = (interval){at.begin, middle};
+        if (middle < at.end)
+            waiting[n_waiting++] = (interval){middle, at.end};
+        if (at.begin < middle)
+            waiting[n_waiting++] = (interval){at.begin, middle};
     }
     return found;
 }
@@ -298,30 +318,39 @@ static double largest_step(const nqi_stretch *runs, size_t n_runs)
     return 4 * largest;
 }
 
-nq_status nqi_uniform_find_step(double *step, const nqi_allocator *a, nqi_stretch *runs,
-                                size_t *n_runs, double least, uint32_t max_cells, uint64_t max_work)
+static nq_status make_room(search *s, const nqi_allocator *a)
+{
+    void *memory;
+    NQI_TRY(nqi_alloc(&memory, a, 2 * SWEEP_MOST, sizeof *s->changes));
+    s->changes = memory;
+    NQI_TRY(nqi_alloc(&memory, a, 2 * (uint64_t)s->n_runs, sizeof *s->cells));
+    s->cells = memory;
+    NQI_TRY(nqi_alloc(&memory, a, NQI_TALLY_BINS, sizeof *s->bins));
+    s->bins = memory;
+    return NQ_OK;
+}
+
+nq_status nqi_uniform_find_step(double *step, bool *is_exact, const nqi_allocator *a,
+                                nqi_stretch *runs, size_t *n_runs, double least, uint32_t max_cells,
+                                uint64_t max_work)
 {
     const double most = largest_step(runs, *n_runs);
-    const size_t n_cells = 2 * *n_runs;
-    void *changes, *cells;
+    const size_t n_given = *n_runs;
+    search s = {.runs = runs, .n_runs = n_given, .max_cells = max_cells, .max_work = max_work};
     *step = least;
+    *is_exact = true;
     if (most <= least)
         return NQ_OK;
-    NQI_TRY(nqi_alloc(&changes, a, 2 * SWEEP_MOST, sizeof(change)));
-    nq_status status = nqi_alloc(&cells, a, n_cells, sizeof(int64_t));
+    const nq_status status = make_room(&s, a);
     if (status == NQ_OK) {
-        search s = {.runs = runs,
-                    .n_runs = *n_runs,
-                    .max_cells = max_cells,
-                    .max_work = max_work,
-                    .changes = changes,
-                    .cells = cells};
         const interval steps = {nqi_f64_bits(least), nqi_f64_bits(most) + 1};
         *step = nqi_f64_from_bits(find(&s, steps));
+        *is_exact = s.is_exact;
         merge_runs(&s, *step);
         *n_runs = s.n_runs;
     }
-    nqi_free(a, cells, n_cells, sizeof(int64_t));
-    nqi_free(a, changes, 2 * SWEEP_MOST, sizeof(change));
+    nqi_free(a, s.bins, NQI_TALLY_BINS, sizeof *s.bins);
+    nqi_free(a, s.cells, 2 * (uint64_t)n_given, sizeof *s.cells);
+    nqi_free(a, s.changes, 2 * SWEEP_MOST, sizeof *s.changes);
     return status;
 }

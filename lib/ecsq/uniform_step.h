@@ -16,13 +16,13 @@
  * are those of an occupancy map made for this max_cells, `least` is that map's least step or
  * larger. They are merged in place into *n_runs longer ones that are right for the step found.
  *
- * The work is bounded. Where the bound is reached (a hundred thousand weights and more, nearly all
- * different, for nearly as many cells) the step found still leaves at most max_cells cells in use,
- * but a smaller one may do so too; nothing but the runs decides about that. NQ_OK, NQ_E_NOMEM,
- * NQ_E_LIMIT.
+ * The work is bounded. Where the bound is reached (tens of thousands of cells, and weights far
+ * apart of which hardly more are different) the step found still leaves at most max_cells cells in
+ * use, but a smaller one may do so too, and *is_exact is false; nothing but the runs decides about
+ * that. NQ_OK, NQ_E_NOMEM, NQ_E_LIMIT.
  */
-nq_status nqi_uniform_find_step(double *step, const nqi_allocator *a, nqi_stretch *runs,
-                                size_t *n_runs, double least, uint32_t max_cells,
+nq_status nqi_uniform_find_step(double *step, bool *is_exact, const nqi_allocator *a,
+                                nqi_stretch *runs, size_t *n_runs, double least, uint32_t max_cells,
                                 uint64_t max_work);
 
 /* Cells in use with this step, for runs that are right for it; their numbers go, rising, into

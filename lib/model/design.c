@@ -141,12 +141,13 @@ static nq_status report(nq_diag *diag, nq_status status, const nqi_model_group *
 {
     const uint64_t tensor = g->n == 1 ? g->tensors[0] : NQ_NONE;
     const char *what = status == NQ_E_CANCELLED ? "cancelled"
-                       : status == NQ_E_LIMIT && smallest_step > 0
+                       : status == NQ_E_LIMIT && smallest_step != 0
                            ? "too small a step: too many levels"
                        : status == NQ_E_LIMIT ? "over the limit on memory"
                                               : "out of memory for the design";
     nqi_diag_at(diag, status, what, tensor, NQ_NONE, NQ_NONE);
-    diag->value = smallest_step;
+    diag->value = smallest_step < 0 ? -smallest_step : smallest_step;
+    diag->is_loose = smallest_step < 0;
     return status;
 }
 

@@ -84,7 +84,7 @@ typedef struct nqi_quantizer {
 uint32_t nqi_quantizer_passes(uint32_t method, const nqi_goal *goal);
 
 /*
- * Makes the quantizer. NQ_OK; NQ_E_LIMIT with *smallest_step > 0, the smallest step that works, for
+ * Makes the quantizer. NQ_OK; NQ_E_LIMIT with *smallest_step, not 0, as in ecsq/uniform.h, for
  * more than max_levels levels; NQ_E_LIMIT with 0 for a limit on memory; NQ_E_NOMEM; NQ_E_CANCELLED;
  * what counts returned. There is nothing to free after a failure.
  */

@@ -211,10 +211,13 @@ static double search(const float *w, size_t n, double least, uint32_t k)
     const nqi_allocator a = nqi_allocator_default();
     nqi_occupancy *o = map_of(w, n, k, largest(w, n));
     double step, from = nqi_occupancy_least_step(o);
+    bool is_exact;
     from = from < least ? least : from;
     size_t n_runs = nqi_occupancy_runs(runs, o);
     assert_int_equal(
-        nqi_uniform_find_step(&step, &a, runs, &n_runs, from, k, NQI_UNIFORM_STEP_WORK), NQ_OK);
+        nqi_uniform_find_step(&step, &is_exact, &a, runs, &n_runs, from, k, NQI_UNIFORM_STEP_WORK),
+        NQ_OK);
+    assert_true(is_exact);
     /* The merged runs tell the cells of that step. */
     const uint64_t used = nqi_uniform_used_cells(cells, MOST, runs, n_runs, step);
     assert_int_equal(used, count_used(w, n, step));
@@ -344,20 +347,55 @@ static void a_bound_on_the_work_ends_the_search(void **state)
     for (size_t i = 0; i < NQI_COUNT(w); i++)
         w[i] = (float)(tan(1.57 * unit_random_real(&seed)));
     double exact = 0;
+    unsigned n_loose = 0;
+    bool is_exact;
     qsort(w, NQI_COUNT(w), sizeof *w, compare_floats);
     for (uint64_t work = NQI_UNIFORM_STEP_WORK; work > 0; work /= 1 << 7) {
         nqi_occupancy *o = map_of(w, NQI_COUNT(w), k, largest(w, NQI_COUNT(w)));
         size_t n_runs = nqi_occupancy_runs(runs, o);
         double step;
-        assert_int_equal(
-            nqi_uniform_find_step(&step, &a, runs, &n_runs, nqi_occupancy_least_step(o), k, work),
-            NQ_OK);
+        assert_int_equal(nqi_uniform_find_step(&step, &is_exact, &a, runs, &n_runs,
+                                               nqi_occupancy_least_step(o), k, work),
+                         NQ_OK);
+        assert_true(is_exact || work < NQI_UNIFORM_STEP_WORK);
+        n_loose += !is_exact;
         const size_t used = count_used(w, NQI_COUNT(w), step);
         assert_true(used <= k && used > k - k / 100);
         exact = exact == 0 ? step : exact;
         assert_true(step >= exact && step < 1.1 * exact);
+        assert_true(!is_exact || step == exact);
         nqi_occupancy_destroy(o);
     }
+    assert_true(n_loose >= 2);
+}
+
+/* A trained network's weights are nearly all different: with nearly as many cells this had met the
+ * bound on the work after seconds, and a larger step was called the smallest. */
+static void many_cells_for_hardly_more_weights(void **state)
+{
+    (void)state;
+    enum { N = 40000, K = 25000 };
+    static float w[N];
+    static nqi_stretch runs[N];
+    const nqi_allocator a = nqi_allocator_default();
+    uint64_t seed = 9;
+    for (size_t i = 0; i < N; i++)
+        w[i] = (float)(unit_random_real(&seed) + unit_random_real(&seed) + unit_random_real(&seed));
+    qsort(w, N, sizeof *w, compare_floats);
+    nqi_occupancy *o = map_of(w, N, K, largest(w, N));
+    const double least = nqi_occupancy_least_step(o);
+    size_t n_runs = nqi_occupancy_runs(runs, o);
+    double step;
+    bool is_exact;
+    assert_int_equal(
+        nqi_uniform_find_step(&step, &is_exact, &a, runs, &n_runs, least, K, UINT64_C(1) << 26),
+        NQ_OK);
+    assert_true(is_exact);
+    assert_true(count_used(w, N, step) <= K);
+    /* Smaller ones do not do. */
+    for (size_t i = 1; i < 200; i++)
+        assert_true(count_used(w, N, step * (1 - 1e-9 * (double)(i * i * i))) > K);
+    nqi_occupancy_destroy(o);
 }
 
 static void *no_memory(void *user, size_t n_bytes, size_t alignment)
@@ -380,17 +418,18 @@ static void memory_runs_out(void **state)
     nqi_stretch runs[] = {{1, 1}, {2, 2}};
     size_t n_runs = 2;
     double step;
+    bool is_exact;
     nqi_occupancy *o = (nqi_occupancy *)&left;
     for (uint64_t i = 0; i < 3; i++) {
         left.max_bytes = i;
         assert_int_equal(nqi_occupancy_create(&o, &a, 5, 1), NQ_E_NOMEM);
         assert_null(o);
     }
-    for (uint64_t i = 0; i < 2; i++) {
+    for (uint64_t i = 0; i < 3; i++) {
         left.max_bytes = i;
-        assert_int_equal(
-            nqi_uniform_find_step(&step, &a, runs, &n_runs, 0.1, 1, NQI_UNIFORM_STEP_WORK),
-            NQ_E_NOMEM);
+        assert_int_equal(nqi_uniform_find_step(&step, &is_exact, &a, runs, &n_runs, 0.1, 1,
+                                               NQI_UNIFORM_STEP_WORK),
+                         NQ_E_NOMEM);
     }
     nqi_occupancy_destroy(NULL);
 }
@@ -407,6 +446,7 @@ int main(void)
         cmocka_unit_test(the_number_of_cells_is_not_monotone),
         cmocka_unit_test(edges),
         cmocka_unit_test(a_bound_on_the_work_ends_the_search),
+        cmocka_unit_test(many_cells_for_hardly_more_weights),
         cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
