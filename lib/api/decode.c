@@ -9,6 +9,7 @@
 
 #include "base/diag.h"
 #include "base/half.h"
+#include "base/number.h"
 #include "base/versioned.h"
 #include "codec/checksum.h"
 #include "container/order.h"
@@ -326,18 +327,13 @@ static nq_status read_stored(nq_decoder *d, uint32_t dtype, uint64_t first, uint
 
 /* ---- Reading ------------------------------------------------------------------------------- */
 
-static bool is_short_float(uint32_t dtype)
-{
-    return dtype == NQ_F32 || dtype == NQ_F16 || dtype == NQ_BF16;
-}
-
 nq_status nqi_decoder_check_range(const nq_decoder *d, uint32_t dtype, uint64_t first,
                                   uint64_t count)
 {
     const uint32_t own = d->tensor.dtype;
     if (first > d->tensor.n_elements || count > d->tensor.n_elements - first)
         return NQ_E_ARG;
-    if (dtype != own && !(is_short_float(dtype) && is_short_float(own)))
+    if (dtype != own && !(nqi_is_weight_type(dtype) && nqi_is_weight_type(own)))
         return NQ_E_ARG;
     const uint32_t bits = nq_dtype_bits(own);
     return first % 8 * bits % 8 == 0 && count % 8 * bits % 8 == 0 ? NQ_OK : NQ_E_ARG;

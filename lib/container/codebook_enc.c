@@ -4,12 +4,8 @@
 #include "container/codebook_enc.h"
 
 #include "base/half.h"
+#include "base/number.h"
 #include "container/codebook.h"
-
-static bool is_finite(double value)
-{
-    return value - value == 0;
-}
 
 static bool grid_is_valid(const nqi_codebook_desc *desc)
 {
@@ -27,7 +23,7 @@ static bool grid_is_valid(const nqi_codebook_desc *desc)
 
 nq_status nqi_codebook_check(const nqi_codebook_desc *desc)
 {
-    if (desc->n_levels == 0 || desc->n_levels > NQ_MAX_LEVELS || !is_finite(desc->step) ||
+    if (desc->n_levels == 0 || desc->n_levels > NQ_MAX_LEVELS || !nqi_is_finite(desc->step) ||
         desc->method > UINT8_MAX || desc->level_rule > UINT8_MAX)
         return NQ_E_ARG;
     if (desc->storage == NQ_LEVELS_GRID)

@@ -4,7 +4,7 @@
  */
 #include "container/index_dec.h"
 
-#include "nq/types.h"
+#include "base/number.h"
 
 static nq_status corrupt(nqi_defect *defect, const char *what)
 {
@@ -50,11 +50,6 @@ nq_status nqi_index_metadata(nqi_metadata_record *record, nqi_defect *defect, nq
 
 /* ---- Tables -------------------------------------------------------------------------------- */
 
-static bool is_finite(double value)
-{
-    return value - value == 0;
-}
-
 /* Whether the data of a codebook can have n_bytes. */
 static bool codebook_bytes_fit(uint32_t kind, uint64_t n_bytes, uint64_t n_levels)
 {
@@ -81,7 +76,7 @@ static nq_status read_codebook(nqi_table_record *record, nqi_defect *defect, nqi
     if (!codebook_bytes_fit(record->kind, record->n_bytes, raw_levels))
         return corrupt(defect, "a codebook whose size contradicts its number of levels");
     const double step = nqi_f64_from_bits(raw_step);
-    if (!is_finite(step) || (record->kind == NQ_LEVELS_GRID && step == 0))
+    if (!nqi_is_finite(step) || (record->kind == NQ_LEVELS_GRID && step == 0))
         return corrupt(defect, "a codebook with an impossible step");
     record->method = raw_method;
     record->level_rule = raw_rule;
@@ -161,7 +156,7 @@ static nq_status read_quantized(nqi_tensor_record *record, nqi_defect *defect, n
         return corrupt(defect, "a tensor's record ends too early");
     if (raw_codebook >= NQ_NO_ID || raw_table > NQ_NO_ID)
         return corrupt(defect, "a tensor that names an impossible table");
-    if (record->dtype != NQ_F32 && record->dtype != NQ_F16 && record->dtype != NQ_BF16)
+    if (!nqi_is_weight_type(record->dtype))
         return unsupported(defect, "a quantized tensor of a type that is not F32, F16 or BF16");
     record->codebook = (uint32_t)raw_codebook;
     record->table = raw_table == 0 ? NQ_NO_ID : (uint32_t)(raw_table - 1);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/diag.h"
+#include "base/number.h"
 #include "base/versioned.h"
 #include "codec/checksum.h"
 
@@ -287,7 +288,7 @@ static void count(uint64_t *sum, uint64_t n_elements)
 static void count_elements(nq_reader *reader, const nqi_tensor_record *tensor)
 {
     count(&reader->n_all_elements, tensor->n_elements);
-    if (tensor->dtype == NQ_F32 || tensor->dtype == NQ_F16 || tensor->dtype == NQ_BF16)
+    if (nqi_is_weight_type(tensor->dtype))
         count(&reader->n_elements, tensor->n_elements);
     if (tensor->codec != NQ_CODEC_STORED)
         count(&reader->n_quantized_elements, tensor->n_elements);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/number.h"
 #include "codec/checksum.h"
 #include "container/codebook_enc.h"
 #include "container/index_enc.h"
@@ -149,8 +150,8 @@ nq_status nqi_writer_add_metadata(nqi_writer *w, const char *key, size_t key_byt
     NQI_TRY(reserve_pool(&text, w, text_bytes));
     copy_bytes(text, key, key_bytes);
     copy_bytes(text + key_bytes, value, value_bytes);
-    *(metadata_item *)item =
-        (metadata_item){.text = w->pool.count, .key_bytes = key_bytes, .value_bytes = value_bytes};
+    *(metadata_item *)item = (metadata_item){
+        .text = w->pool.count, .key_bytes = key_bytes, .value_bytes = value_bytes};
     w->pool.count += text_bytes;
     w->metadata.count++;
     return NQ_OK;
@@ -192,7 +193,7 @@ nq_status nqi_writer_add_table(uint32_t *id, nqi_writer *w, uint32_t codec, cons
 {
     const nqi_table_record record = {.kind = NQI_TABLE_CODE, .codec = codec, .n_bytes = n_bytes};
     uint8_t *data;
-    if (codec == NQ_CODEC_STORED || codec == NQ_CODEC_FIXED || codec > NQ_CODEC_HUFFMAN_GAPS ||
+    if (codec == NQ_CODEC_STORED || codec == NQ_CODEC_FIXED || codec > NQ_CODEC_RANS ||
         n_bytes > NQI_CODE_TABLE_MAX_BYTES)
         return NQ_E_ARG;
     NQI_TRY(add_table(id, &data, w, &record));
@@ -212,7 +213,7 @@ static bool references_fit(const nqi_writer *w, const nqi_tensor_desc *desc)
     const table_item *table = find_table(w, desc->table);
     if (desc->codec == NQ_CODEC_STORED)
         return desc->codebook == NQ_NO_ID && desc->table == NQ_NO_ID;
-    if (desc->dtype != NQ_F32 && desc->dtype != NQ_F16 && desc->dtype != NQ_BF16)
+    if (!nqi_is_weight_type(desc->dtype))
         return false;
     if (!codebook || codebook->record.kind == NQI_TABLE_CODE)
         return false;
@@ -225,7 +226,7 @@ static nq_status describe(nqi_tensor_record *record, const nqi_tensor_desc *desc
 {
     nq_tensor shape = {.struct_size = sizeof shape, .dtype = desc->dtype, .rank = desc->rank};
     const uint32_t bits = nq_dtype_bits(desc->dtype);
-    if (bits == 0 || desc->rank > NQ_MAX_RANK || desc->codec > NQ_CODEC_HUFFMAN_GAPS ||
+    if (bits == 0 || desc->rank > NQ_MAX_RANK || desc->codec > NQ_CODEC_RANS ||
         desc->block_log2 < NQI_BLOCK_LOG2_MIN || desc->block_log2 > NQI_BLOCK_LOG2_MAX)
         return NQ_E_ARG;
     *record = (nqi_tensor_record){.dtype = desc->dtype,
@@ -261,7 +262,7 @@ static nq_status bound_payload(nqi_tensor_record *record, uint64_t max_block_byt
     if (record->n_elements == 0)
         return NQ_OK;
     return nqi_add_u64(&record->payload_bytes, directory_bytes(record), blocks) ? NQ_OK
-                                                                                : NQ_E_LIMIT;
+                                                                               : NQ_E_LIMIT;
 }
 
 nq_status nqi_writer_add_tensor(nqi_writer *w, const nqi_tensor_desc *desc)
@@ -340,8 +341,7 @@ static nq_status sum_fixed_bytes(nqi_writer *w)
         if (!nqi_add_u64(&w->fixed_bytes, w->fixed_bytes, tables[i].record.n_bytes))
             return NQ_E_LIMIT;
     for (uint64_t i = 0; i < w->tensors.count; i++)
-        if (!nqi_add_u64(&w->fixed_bytes, w->fixed_bytes,
-                         directory_bytes(&tensor_at(w, i)->record)))
+        if (!nqi_add_u64(&w->fixed_bytes, w->fixed_bytes, directory_bytes(&tensor_at(w, i)->record)))
             return NQ_E_LIMIT;
     return NQ_OK;
 }
@@ -466,14 +466,15 @@ static nq_status complete_tensor(nqi_writer *w)
     return status;
 }
 
-/* One block of a stored tensor on hosts whose byte order is not the file's. A block is a multiple
- * of every unit: 2^NQI_BLOCK_LOG2_MIN is. */
+/* One block of a stored tensor on hosts whose byte order is not the file's. A block is a multiple of
+ * every unit: 2^NQI_BLOCK_LOG2_MIN is. */
 static nq_status put_swapped(nqi_writer *w, const uint8_t *data, size_t n_bytes, uint32_t unit)
 {
     void *swapped;
     NQI_TRY(nqi_alloc(&swapped, &w->a, n_bytes, 1));
     nqi_copy_ordered(swapped, data, n_bytes, unit);
-    const nq_status status = nqi_writer_block(w, swapped, n_bytes, nqi_crc32c(0, swapped, n_bytes));
+    const nq_status status =
+        nqi_writer_block(w, swapped, n_bytes, nqi_crc32c(0, swapped, n_bytes));
     nqi_free(&w->a, swapped, n_bytes, 1);
     return status;
 }

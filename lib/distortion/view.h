@@ -9,7 +9,7 @@
 #define NQI_DISTORTION_VIEW_H
 
 #include "base/common.h"
-#include "nq/types.h"
+#include "base/number.h"
 
 /* Elements that inner loops load at a time: their buffers stay in the first-level cache, and
  * NQI_CHUNK_ELEMS is a multiple. */
@@ -30,7 +30,7 @@ static inline bool nqi_view_has(uint32_t dtype)
 /* Whether they can be quantized. */
 static inline bool nqi_view_can_quantize(uint32_t dtype)
 {
-    return dtype <= NQ_BF16;
+    return nqi_is_weight_type(dtype);
 }
 
 static inline nqi_view nqi_view_make(const void *data, uint32_t dtype, uint64_t n)

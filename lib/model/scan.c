@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/diag.h"
+#include "base/number.h"
 
 /* Importance from here on is summed on its own, scaled down, so that no sum overflows. */
 #define HUGE_IMPORTANCE 0x1p500
@@ -30,17 +31,12 @@ typedef struct scan {
     double largest;
 } scan;
 
-static bool is_finite(double value)
-{
-    return value - value == 0;
-}
-
 /* ---- Chunks -------------------------------------------------------------------------------- */
 
 static void find_bad_weight(chunk_scan *s, const float *w, size_t n, uint64_t first)
 {
     for (size_t i = 0; i < n; i++)
-        if (!is_finite((double)w[i])) {
+        if (!nqi_is_finite((double)w[i])) {
             s->bad_weight = first + i;
             s->bad_value = (double)w[i];
             return;
@@ -51,7 +47,7 @@ static void scan_importance(chunk_scan *s, const double *h, size_t n, uint64_t f
 {
     double sum = 0, huge = 0, largest = s->largest;
     for (size_t i = 0; i < n; i++) {
-        if (!(h[i] >= 0 && is_finite(h[i]))) {
+        if (!(h[i] >= 0 && nqi_is_finite(h[i]))) {
             s->bad_importance = first + i;
             s->bad_value = h[i];
             return;
