@@ -8,7 +8,7 @@
  *     average.c   importance averaged over tensors or channels
  *     design.c    levels, and how often each tensor uses each
  *     codes.c     which code each tensor gets, and who shares a code table
- *     write.c     quantizing, coding and writing, block by block
+ *     write.c     quantizing, coding and writing, block by block; kept.c  tensors as they are
  */
 #ifndef NQI_MODEL_H
 #define NQI_MODEL_H
