@@ -49,7 +49,8 @@ static void test_quantized_records(void **state)
         check_quantized(dtype, 1, 0, 0, 0, dtype < 3 ? NQ_OK : NQ_E_UNSUPPORTED);
     check_quantized(0, 2, 0, 0, 2, NQ_OK);
     check_quantized(0, 3, 0, 0, 3, NQ_OK);
-    check_quantized(0, 4, 0, 0, 3, NQ_E_UNSUPPORTED);
+    check_quantized(0, 4, 0, 0, 3, NQ_E_CORRUPT); /* of rANS */
+    check_quantized(0, 5, 0, 0, 3, NQ_E_UNSUPPORTED);
     check_quantized(0, 255, 0, 0, 3, NQ_E_UNSUPPORTED);
     check_quantized(0, 1, 1, 0, 0, NQ_E_UNSUPPORTED); /* layout */
     check_quantized(0, 1, 0, 1, 0, NQ_E_CORRUPT);     /* a code table as codebook */
@@ -263,7 +264,7 @@ static void test_code_table_records(void **state)
         put_u(&body, 0, 4);
         put_u(&body, 16, 1);
         put_u(&body, codec, 1);
-        check_table(&body, 3, codec < 2 ? NQ_E_CORRUPT : codec < 4 ? NQ_OK : NQ_E_UNSUPPORTED);
+        check_table(&body, 3, codec < 2 ? NQ_E_CORRUPT : codec < 5 ? NQ_OK : NQ_E_UNSUPPORTED);
     }
 }
 

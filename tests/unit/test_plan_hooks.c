@@ -442,7 +442,7 @@ static void plan_options_are_checked(void **state)
     REFUSED(scope, 3);
     REFUSED(level_rule, 3);
     REFUSED(codec, NQ_CODEC_STORED);
-    REFUSED(codec, 4);
+    REFUSED(codec, 5);
     REFUSED(channel_axis, 8);
     REFUSED(max_code_length, 25);
     REFUSED(block_log2, 9);
