@@ -15,12 +15,12 @@
 #define MAX_BINS         (UINT32_C(1) << 17)
 #define MAX_BINS_A_VALUE 32u
 
-/* Marks the bins next to values, which rise. */
+/* Marks the bins next to values, which rise; all of them without values. */
 static void mark_bins(uint8_t *is_near, const nqi_summary *s, const double *values, size_t n)
 {
     size_t at = 0;
     memset(is_near, values ? 0 : 1, s->n_bins);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; values && i < n; i++) {
         while (at < s->n_bins && nqi_bin_mean(&s->bins[at]) < values[i])
             at++;
         const size_t begin = at > REACH ? at - REACH : 0, end = NQI_MIN(at + REACH, s->n_bins);

@@ -261,14 +261,20 @@ static void splitting_bins_comes_close(void **state)
 static void more_levels_than_bins(void **state)
 {
     (void)state;
-    enum { N = 100000 };
+    enum { N = 300000 };
     float *w = malloc(N * sizeof *w);
     assert_non_null(w);
     uint64_t seed = 1;
-    for (size_t i = 0; i < N; i++) /* two prefixes */
-        w[i] = 1.0f + (float)(unit_random(&seed) % 8000) * 0x1p-23f + (i < N / 2 ? 0 : 0x1p-24f);
-    nqi_kmeans_result r = run(w, NULL, N, 500, NQI_KMEANS_OPTIMAL);
-    assert_int_equal(r.n_levels, 500);
+    for (size_t i = 0; i < N; i++) /* a few prefixes of very many different values */
+        w[i] = 1.0f + (float)(unit_random(&seed) % 150000) * 0x1p-23f;
+    const nqi_env env = nqi_env_default();
+    const nqi_weights view = data_view(w, NQ_F32, NULL, N);
+    nqi_summary s = data_summarise(&env, &view);
+    assert_false(nqi_summary_is_exact(&s));
+    const size_t k = s.n_bins / 4 + 100; /* so many that all bins are split */
+    nqi_summary_free(&s);
+    nqi_kmeans_result r = run(w, NULL, N, k, NQI_KMEANS_OPTIMAL);
+    assert_int_equal(r.n_levels, k);
     nqi_kmeans_free(&r);
     free(w);
 }
