@@ -1,7 +1,7 @@
 /*
- * Interrupts: see cleanup.h. The handlers call only what POSIX allows in one. Workers of the library
- * block all signals but those that they cause themselves, so interrupts come to the main thread, and
- * a lost page to whoever touches it.
+ * Interrupts: see cleanup.h. The handlers call only what POSIX allows in one. Workers of the
+ * library block all signals but those that they cause themselves, so interrupts come to the main
+ * thread, and a lost page to whoever touches it.
  */
 #include "cleanup.h"
 
