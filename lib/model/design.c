@@ -204,7 +204,7 @@ static nq_status scan_groups(nqi_model *m, nqi_progress_state *progress, nq_diag
 {
     nq_diag first = {.status = NQ_OK};
     for (uint64_t i = 0; i < m->n_groups; i++) {
-        NQI_TRY(nqi_group_average(m, &m->groups[i], diag));
+        NQI_TRY(nqi_group_average(m, &m->groups[i], progress, diag));
         const nq_status status = nqi_group_scan(m, &m->groups[i], progress, diag);
         if (status != NQ_OK && status != NQ_E_NUMERIC)
             return status;

@@ -172,8 +172,10 @@ nq_status nqi_model_solve(nqi_model *m, nq_diag *diag);
 nq_status nqi_groups_form(nqi_model *m, nq_diag *diag);
 void nqi_groups_free(nqi_model *m);
 
-/* Averages the importance of a group's parts as the options say. */
-nq_status nqi_group_average(nqi_model *m, nqi_model_group *g, nq_diag *diag);
+/* Averages the importance of a group's parts as the options say; the progress' total grows by the
+ * elements that this takes. */
+nq_status nqi_group_average(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress,
+                            nq_diag *diag);
 
 /* Range of the weights, and how importance is to be shaped. NQ_E_NUMERIC. */
 nq_status nqi_group_scan(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress,

@@ -620,6 +620,57 @@ static void importance_is_shaped(void **state)
             }
 }
 
+/* Averages of tensors of several chunks, whose channels do not end where chunks do. */
+static void importance_is_averaged_over_chunks(void **state)
+{
+    (void)state;
+    enum { ROWS = 7, COLUMNS = 100003, ALL = ROWS * COLUMNS };
+    float *w = malloc(ALL * sizeof *w);
+    double *h = malloc(ALL * sizeof *h);
+    const uint64_t shapes[][3] = {{ROWS, COLUMNS, 1}, {COLUMNS, ROWS, 1}, {ALL, 1, 1}};
+    uint64_t seed = 11;
+    for (size_t i = 0; i < ALL; i++) {
+        w[i] = (float)(0.3 * unit_random_real(&seed));
+        h[i] = 2 + unit_random_real(&seed) + (i % COLUMNS < 500 ? 40 : 0);
+    }
+    for (uint32_t k = 0; k < 3 * 3; k++) {
+        const uint64_t *dims = shapes[k / 3];
+        const uint32_t axis = k % 3;
+        uint64_t inner = 1;
+        for (uint32_t i = axis + 1; i < 3; i++)
+            inner *= dims[i];
+        double *means = calloc(dims[axis], sizeof *means);
+        for (size_t i = 0; i < ALL; i++)
+            means[i / inner % dims[axis]] += h[i] * (double)dims[axis] / ALL;
+        long double moments = 0, all = 0;
+        for (size_t i = 0; i < ALL; i++) {
+            moments += (long double)means[i / inner % dims[axis]] * w[i];
+            all += means[i / inner % dims[axis]];
+        }
+        nq_plan_options o;
+        nq_plan_options_init(&o);
+        o.target = NQ_TARGET_STEP;
+        o.target_value = 1;
+        o.importance_mean = NQ_IMPORTANCE_CHANNEL_MEAN;
+        o.channel_axis = axis;
+        const nq_tensor t = make("t", NQ_F32, 3, dims, w);
+        const nq_tensor x = make("", NQ_F64, 3, dims, h);
+        nq_plan *plan;
+        assert_int_equal(nq_plan_create(&plan, NULL, &o), NQ_OK);
+        add(plan, &t, &x);
+        file f = write_plan(plan);
+        opened opened_tensor = open_tensor(&f, 0);
+        assert_int_equal(opened_tensor.n_levels, 1);
+        assert_true(fabsl((long double)opened_tensor.levels[0] - moments / all) < 1e-9L);
+        close_tensor(&opened_tensor);
+        free(f.bytes);
+        free(means);
+        nq_plan_destroy(plan);
+    }
+    free(w);
+    free(h);
+}
+
 static void importance_that_is_all_zero(void **state)
 {
     (void)state;
@@ -770,6 +821,7 @@ int main(void)
         cmocka_unit_test(keep_and_own_targets),
         cmocka_unit_test(importance_broadcasts),
         cmocka_unit_test(importance_is_shaped),
+        cmocka_unit_test(importance_is_averaged_over_chunks),
         cmocka_unit_test(importance_that_is_all_zero),
         cmocka_unit_test(unfit_numbers_are_found_first_to_last),
         cmocka_unit_test(too_many_levels),
