@@ -12,9 +12,10 @@
 static nqi_crc32c_fn choose(void)
 {
     const uint64_t cpu = nqi_cpu_features();
+    const nqi_crc32c_fn avx512 = nqi_crc32c_avx512(cpu);
     const nqi_crc32c_fn x86 = nqi_crc32c_x86(cpu);
     const nqi_crc32c_fn arm = nqi_crc32c_arm(cpu);
-    return x86 ? x86 : arm ? arm : nqi_crc32c_ref;
+    return avx512 ? avx512 : x86 ? x86 : arm ? arm : nqi_crc32c_ref;
 }
 
 uint32_t nqi_crc32c(uint32_t crc, const void *bytes, size_t n_bytes)

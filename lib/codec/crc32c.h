@@ -14,6 +14,7 @@ typedef uint32_t (*nqi_crc32c_fn)(uint32_t state, const uint8_t *bytes, size_t n
 uint32_t nqi_crc32c_ref(uint32_t state, const uint8_t *bytes, size_t n_bytes);
 
 /* NULL where the CPU, as described by its NQ_CPU_* features, has no instruction for it. */
+nqi_crc32c_fn nqi_crc32c_avx512(uint64_t cpu);
 nqi_crc32c_fn nqi_crc32c_x86(uint64_t cpu);
 nqi_crc32c_fn nqi_crc32c_arm(uint64_t cpu);
 

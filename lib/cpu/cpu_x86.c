@@ -79,6 +79,8 @@ uint64_t nqi_cpu_detect_x86(void)
     features |= NQ_CPU_AVX512;
     if (has(l.ecx7, 1) && has(l.ecx7, 6)) /* VBMI, VBMI2 */
         features |= NQ_CPU_AVX512VBMI2;
+    if (has(l.ecx1, 1) && has(l.ecx7, 10)) /* PCLMULQDQ, VPCLMULQDQ */
+        features |= NQ_CPU_VPCLMUL;
     return features;
 }
 

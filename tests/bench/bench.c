@@ -102,8 +102,10 @@ void print_machine(void)
     static const struct {
         uint64_t feature;
         const char *name;
-    } names[] = {{NQ_CPU_SSE42, "SSE4.2"},      {NQ_CPU_AVX2, "AVX2"}, {NQ_CPU_AVX512, "AVX-512"},
-                 {NQ_CPU_AVX512VBMI2, "VBMI2"}, {NQ_CPU_NEON, "NEON"}, {NQ_CPU_ARM_CRC, "CRC32"}};
+    } names[] = {{NQ_CPU_SSE42, "SSE4.2"},       {NQ_CPU_AVX2, "AVX2"},
+                 {NQ_CPU_AVX512, "AVX-512"},     {NQ_CPU_AVX512VBMI2, "VBMI2"},
+                 {NQ_CPU_VPCLMUL, "VPCLMULQDQ"}, {NQ_CPU_NEON, "NEON"},
+                 {NQ_CPU_ARM_CRC, "CRC32"}};
     print_model();
     printf("features:");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

@@ -21,6 +21,7 @@ void test_crc_kernels(void)
     guarded in = guarded_make(8 * NQI_CRC32C_LANE);
     draw_bytes(in.pages, in.n_bytes);
     for (unsigned at = 0; next_cpu(&cpu, &at);) {
+        check_kernel(nqi_crc32c_avx512(cpu), &in);
         check_kernel(nqi_crc32c_x86(cpu), &in);
         check_kernel(nqi_crc32c_arm(cpu), &in);
     }

@@ -14,21 +14,21 @@ import subprocess
 import sys
 
 TARGETS = {
-    "neon": ("aarch64-linux-gnu-gcc", [["qemu-aarch64"], ["qemu-aarch64", "-cpu", "max"]]),
-    "old-x86": ("x86_64-linux-gnu-gcc", [["qemu-x86_64", "-cpu", "Nehalem"],
-                                         ["qemu-x86_64", "-cpu", "max"]]),
+    "neon": ("aarch64-linux-gnu-gcc", ["-march=armv8-a+crc"], [["qemu-aarch64"], ["qemu-aarch64", "-cpu", "max"]]),
+    "old-x86": ("x86_64-linux-gnu-gcc", [], [["qemu-x86_64", "-cpu", "Nehalem"],
+                                             ["qemu-x86_64", "-cpu", "max"]]),
 }
 
 
 def main():
     root, build, target = sys.argv[1:4]
-    compiler, emulators = TARGETS[target]
+    compiler, options, emulators = TARGETS[target]
     for program in [compiler] + [e[0] for e in emulators]:
         if not shutil.which(program):
             print("skipped: no " + program)
             return 77
     program = os.path.join(build, "test_kernels_" + target)
-    subprocess.run([compiler, "-std=c11", "-O2", "-static", "-ffp-contract=off",
+    subprocess.run([compiler, "-std=c11", "-O2", "-static", "-ffp-contract=off", *options,
                     "-I" + os.path.join(root, "include"), "-I" + os.path.join(root, "lib"),
                     "-o", program] + sys.argv[4:], check=True)
     for emulator in emulators:

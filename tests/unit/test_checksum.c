@@ -14,7 +14,7 @@ uint32_t crc32c_small(uint32_t state, const uint8_t *bytes, size_t n_bytes);
 #include "codec/crc32c_ref.c"
 #undef nqi_crc32c_ref
 
-enum { MAX_KERNELS = 4 };
+enum { MAX_KERNELS = 5 };
 
 static size_t list_kernels(nqi_crc32c_fn kernels[MAX_KERNELS])
 {
@@ -22,6 +22,8 @@ static size_t list_kernels(nqi_crc32c_fn kernels[MAX_KERNELS])
     size_t n = 0;
     kernels[n++] = nqi_crc32c_ref;
     kernels[n++] = crc32c_small;
+    if (nqi_crc32c_avx512(cpu))
+        kernels[n++] = nqi_crc32c_avx512(cpu);
     if (nqi_crc32c_x86(cpu))
         kernels[n++] = nqi_crc32c_x86(cpu);
     if (nqi_crc32c_arm(cpu))
@@ -98,6 +100,17 @@ static void test_all_lengths_and_alignments(void **state)
             check_kernels(around % 8, lanes * NQI_CRC32C_LANE - 20 + around);
 }
 
+/* Around the powers of two of what a vector kernel takes in a step, which it has constants for, and
+ * as many steps as it takes at once. */
+static void test_long_lengths(void **state)
+{
+    (void)state;
+    enum { STEP = 352 };
+    for (unsigned k = 0; k <= 12; k++)
+        check_kernels(k, ((size_t)STEP << k) + 17 * k);
+    check_kernels(1, (size_t)STEP * 4095);
+}
+
 static void test_continues(void **state)
 {
     (void)state;
@@ -150,8 +163,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_published_vectors), cmocka_unit_test(test_all_lengths_and_alignments),
-        cmocka_unit_test(test_continues),         cmocka_unit_test(test_skips_a_lane),
-        cmocka_unit_test(test_sees_every_flip),
+        cmocka_unit_test(test_long_lengths),      cmocka_unit_test(test_continues),
+        cmocka_unit_test(test_skips_a_lane),      cmocka_unit_test(test_sees_every_flip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,10 @@ static void test_features_imply_lower_ones(void **state)
     for (size_t i = 1; i < NQI_COUNT(ladder); i++)
         if (features & ladder[i])
             assert_true(features & ladder[i - 1]);
-    const uint64_t x86 = NQ_CPU_SSE42 | NQ_CPU_AVX2 | NQ_CPU_AVX512 | NQ_CPU_AVX512VBMI2;
+    if (features & NQ_CPU_VPCLMUL)
+        assert_true(features & NQ_CPU_AVX512);
+    const uint64_t x86 =
+        NQ_CPU_SSE42 | NQ_CPU_AVX2 | NQ_CPU_AVX512 | NQ_CPU_AVX512VBMI2 | NQ_CPU_VPCLMUL;
     const uint64_t arm = NQ_CPU_NEON | NQ_CPU_ARM_CRC;
     assert_true(!(features & x86) || !(features & arm));
     assert_true((features & ~(x86 | arm)) == 0);
@@ -44,10 +47,13 @@ static void test_against_compiler(void **state)
                         __builtin_cpu_supports("avx512vl");
     const bool vbmi2 =
         avx512 && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2");
+    const bool vpclmul =
+        avx512 && __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("vpclmulqdq");
     assert_int_equal((features & NQ_CPU_SSE42) != 0, sse42);
     assert_int_equal((features & NQ_CPU_AVX2) != 0, avx2);
     assert_int_equal((features & NQ_CPU_AVX512) != 0, avx512);
     assert_int_equal((features & NQ_CPU_AVX512VBMI2) != 0, vbmi2);
+    assert_int_equal((features & NQ_CPU_VPCLMUL) != 0, vpclmul);
 }
 #else
 static void test_against_compiler(void **state)
