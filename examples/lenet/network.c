@@ -42,11 +42,12 @@ const lenet_tensor lenet_tensors[LENET_TENSORS] = {
 
 struct lenet_net {
     size_t max_images;
-    const float *images; /* of the last forward */
+    const float *images; /* of the last forward; their squares after lenet_curvature */
     float *pooled1;      /* max_images x POOL1, and so on */
     float *pooled2;
     float *hidden;
     float *outputs;
+    float *image_squares;
     float *d_hidden;
     float *d_pooled2;
     uint8_t *which1;
@@ -70,13 +71,14 @@ lenet_net *lenet_net_create(size_t max_images)
     net->pooled2 = calloc(max_images, POOL2 * sizeof(float));
     net->hidden = calloc(max_images, HIDDEN * sizeof(float));
     net->outputs = calloc(max_images, OUTPUTS * sizeof(float));
+    net->image_squares = calloc(max_images, IDX_PIXELS * sizeof(float));
     net->d_hidden = calloc(max_images, HIDDEN * sizeof(float));
     net->d_pooled2 = calloc(max_images, POOL2 * sizeof(float));
     net->which1 = calloc(max_images, POOL1);
     net->which2 = calloc(max_images, POOL2);
     net->room = matmul_room_create();
-    if (net->pooled1 && net->pooled2 && net->hidden && net->outputs && net->d_hidden &&
-        net->d_pooled2 && net->which1 && net->which2 && net->room)
+    if (net->pooled1 && net->pooled2 && net->hidden && net->outputs && net->image_squares &&
+        net->d_hidden && net->d_pooled2 && net->which1 && net->which2 && net->room)
         return net;
     lenet_net_destroy(net);
     return NULL;
@@ -90,6 +92,7 @@ void lenet_net_destroy(lenet_net *net)
     free(net->pooled2);
     free(net->hidden);
     free(net->outputs);
+    free(net->image_squares);
     free(net->d_hidden);
     free(net->d_pooled2);
     free(net->which1);
@@ -210,6 +213,16 @@ double lenet_loss(float *d_outputs, const float *outputs, const uint8_t *labels,
     return loss;
 }
 
+void lenet_softmax(double *probabilities, const float *outputs)
+{
+    const double largest = (double)outputs[lenet_choice(outputs)];
+    double sum = 0;
+    for (size_t j = 0; j < OUTPUTS; j++)
+        sum += probabilities[j] = exp_negative((double)outputs[j] - largest);
+    for (size_t j = 0; j < OUTPUTS; j++)
+        probabilities[j] /= sum;
+}
+
 /* ---- Backward -------------------------------------------------------------------------------- */
 
 /* sums[j] += the sum of column j, over `rows` rows. */
@@ -283,4 +296,25 @@ void lenet_backward(lenet_net *net, const float *weights, const float *d_outputs
                  n, POOL2, HIDDEN, net->room);
     for (size_t i = 0; i < n; i++)
         backward_image(net, weights, gradient, i);
+}
+
+/* ---- Backward once more ---------------------------------------------------------------------- */
+
+static void square(float *out, const float *in, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = in[i] * in[i];
+}
+
+/* ReLU and pooling choose alike among values and among their squares, and have no curvature. What
+ * is left of the second derivatives' way back is that of gradients with every factor squared. */
+void lenet_curvature(lenet_net *net, const float *weight_squares, const float *d2_outputs,
+                     float *curvature, size_t n)
+{
+    square(net->image_squares, net->images, n * IDX_PIXELS);
+    square(net->pooled1, net->pooled1, n * POOL1);
+    square(net->pooled2, net->pooled2, n * POOL2);
+    square(net->hidden, net->hidden, n * HIDDEN);
+    net->images = net->image_squares;
+    lenet_backward(net, weight_squares, d2_outputs, curvature, n);
 }

@@ -59,10 +59,23 @@ void lenet_backward(lenet_net *net, const float *weights, const float *d_outputs
                     size_t n);
 
 /*
+ * The second backward pass of Becker and LeCun (1988), after a lenet_forward of the same n: adds
+ * the second derivative of a function of the outputs by each weight to `curvature`, of
+ * LENET_PARAMETERS floats, as it comes out when at each layer only the diagonal of the Hessian is
+ * handed on. Takes the squares of the weights and that function's own second derivatives, n x
+ * IDX_CLASSES. Exact for the last layer. What lenet_forward left is used up.
+ */
+void lenet_curvature(lenet_net *net, const float *weight_squares, const float *d2_outputs,
+                     float *curvature, size_t n);
+
+/*
  * The sum of the cross-entropies -ln softmax(outputs)[label] of n images. d_outputs (may be NULL)
  * gets the gradient of their mean.
  */
 double lenet_loss(float *d_outputs, const float *outputs, const uint8_t *labels, size_t n);
+
+/* IDX_CLASSES probabilities from the outputs of one image. */
+void lenet_softmax(double *probabilities, const float *outputs);
 
 /* The number of the largest output, the first of equal ones. */
 unsigned lenet_choice(const float *outputs);

@@ -13,6 +13,21 @@
 
 /* ---- Tensors --------------------------------------------------------------------------------- */
 
+nq_tensor weights_tensor(const lenet_tensor *tensor, const float *weights)
+{
+    nq_tensor t;
+    memset(&t, 0, sizeof t);
+    t.struct_size = sizeof t;
+    t.dtype = NQ_F32;
+    t.rank = (uint32_t)tensor->rank;
+    t.name = tensor->name;
+    t.name_bytes = (uint32_t)strlen(tensor->name);
+    t.data = weights + tensor->first;
+    for (size_t i = 0; i < tensor->rank; i++)
+        t.dims[i] = tensor->dims[i];
+    return t;
+}
+
 static bool is_shaped_like(const lenet_tensor *tensor, uint32_t dtype, uint32_t rank,
                            const uint64_t *dims)
 {
@@ -61,27 +76,12 @@ static bool read_safetensors(float *weights, const char *path, file_view *view, 
     return is_read;
 }
 
-static nq_tensor describe(const lenet_tensor *tensor, const float *weights)
-{
-    nq_tensor t;
-    memset(&t, 0, sizeof t);
-    t.struct_size = sizeof t;
-    t.dtype = NQ_F32;
-    t.rank = (uint32_t)tensor->rank;
-    t.name = tensor->name;
-    t.name_bytes = (uint32_t)strlen(tensor->name);
-    t.data = weights + tensor->first;
-    for (size_t i = 0; i < tensor->rank; i++)
-        t.dims[i] = tensor->dims[i];
-    return t;
-}
-
 bool weights_write(const char *path, const float *weights, const st_pair *metadata,
                    size_t n_metadata, fault *f)
 {
     nq_tensor tensors[LENET_TENSORS];
     for (size_t i = 0; i < LENET_TENSORS; i++)
-        tensors[i] = describe(&lenet_tensors[i], weights);
+        tensors[i] = weights_tensor(&lenet_tensors[i], weights);
     return st_save(path, tensors, LENET_TENSORS, metadata, n_metadata, f);
 }
 
@@ -110,7 +110,7 @@ static bool decode_tensor(float *out, const lenet_tensor *wanted, const nq_reade
     return status == NQ_OK || refuse_nq(path, status, &diag, f);
 }
 
-static bool decode_tensors(float *weights, const nq_reader *model, const char *path, fault *f)
+bool weights_decode(float *weights, const nq_reader *model, const char *path, fault *f)
 {
     nq_reader_info info;
     nq_reader_info_init(&info);
@@ -131,7 +131,7 @@ static bool read_nq(float *weights, const char *path, const file_view *view, fau
         nq_reader_open(&model, NULL, view->bytes, (size_t)view->n_bytes, &diag);
     if (status != NQ_OK)
         return refuse_nq(path, status, &diag, f);
-    const bool is_read = decode_tensors(weights, model, path, f);
+    const bool is_read = weights_decode(weights, model, path, f);
     nq_reader_destroy(model);
     return is_read;
 }

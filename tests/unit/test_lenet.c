@@ -1,12 +1,13 @@
 /*
- * The LeNet-5 of examples/lenet. The oracle is the same network written down directly, in double
- * precision and without matrices; gradients are held against its finite differences.
+ * The LeNet-5 of examples/lenet, against the oracle of lenet_oracle.h; gradients and second
+ * derivatives are held against its finite differences.
  */
 #define _POSIX_C_SOURCE 200809L /* NOLINT: mkdtemp */
 
 #include "conv.h"
 #include "eval.h"
 #include "idx.h"
+#include "lenet_oracle.h"
 #include "matmul.h"
 #include "network.h"
 #include "train.h"
@@ -14,78 +15,6 @@
 
 #include <math.h>
 #include <unistd.h>
-
-/* ---- The oracle ------------------------------------------------------------------------------ */
-
-/* out[filters][places][places], from in[channels][side][side]. */
-static void direct_conv(double *out, const double *in, const double *weight, const double *bias,
-                        int filters, int channels, int side)
-{
-    const int places = side - 4;
-    for (int f = 0; f < filters; f++)
-        for (int y = 0; y < places; y++)
-            for (int x = 0; x < places; x++) {
-                double sum = bias[f];
-                for (int c = 0; c < channels; c++)
-                    for (int ky = 0; ky < 5; ky++)
-                        for (int kx = 0; kx < 5; kx++)
-                            sum += weight[((f * channels + c) * 5 + ky) * 5 + kx] *
-                                   in[(c * side + y + ky) * side + x + kx];
-                out[(f * places + y) * places + x] = sum;
-            }
-}
-
-static void direct_pool(double *out, const double *in, int channels, int side)
-{
-    const int half = side / 2;
-    for (int c = 0; c < channels; c++)
-        for (int y = 0; y < half; y++)
-            for (int x = 0; x < half; x++) {
-                const double *corner = in + (c * side + 2 * y) * side + 2 * x;
-                out[(c * half + y) * half + x] =
-                    fmax(fmax(corner[0], corner[1]), fmax(corner[side], corner[side + 1]));
-            }
-}
-
-static void direct_connect(double *out, const double *in, const double *weight, const double *bias,
-                           int n_out, int n_in)
-{
-    for (int i = 0; i < n_out; i++) {
-        out[i] = bias[i];
-        for (int j = 0; j < n_in; j++)
-            out[i] += weight[i * n_in + j] * in[j];
-    }
-}
-
-static void direct_outputs(double *out, const double *w, const float *image)
-{
-    static double in[784], conv1[20 * 24 * 24], pool1[20 * 12 * 12], conv2[50 * 8 * 8], pool2[800];
-    static double hidden[500];
-    for (int i = 0; i < 784; i++)
-        in[i] = (double)image[i];
-    direct_conv(conv1, in, w, w + 500, 20, 1, 28);
-    direct_pool(pool1, conv1, 20, 24);
-    direct_conv(conv2, pool1, w + 520, w + 25520, 50, 20, 12);
-    direct_pool(pool2, conv2, 50, 8);
-    direct_connect(hidden, pool2, w + 25570, w + 425570, 500, 800);
-    for (int i = 0; i < 500; i++)
-        hidden[i] = fmax(hidden[i], 0);
-    direct_connect(out, hidden, w + 426070, w + 431070, 10, 500);
-}
-
-/* The mean cross-entropy of n images. */
-static double direct_loss(const double *w, const float *images, const uint8_t *labels, size_t n)
-{
-    double loss = 0;
-    for (size_t i = 0; i < n; i++) {
-        double out[10], sum = 0;
-        direct_outputs(out, w, images + i * 784);
-        for (int j = 0; j < 10; j++)
-            sum += exp(out[j]);
-        loss += log(sum) - out[labels[i]];
-    }
-    return loss / (double)n;
-}
 
 /* ---- What the tests work on ------------------------------------------------------------------ */
 
@@ -96,19 +25,11 @@ static double exact_weights[LENET_PARAMETERS];
 static float images[N_IMAGES * IDX_PIXELS];
 static const uint8_t labels[N_IMAGES] = {3, 0, 9};
 
-/* Weights of a size that keeps all layers awake, biases too, and images of random pixels. */
 static int make_network(void **state)
 {
     (void)state;
     uint64_t random = 1;
-    for (size_t i = 0; i < LENET_TENSORS; i++) {
-        const lenet_tensor *t = &lenet_tensors[i];
-        const double scale = t->rank == 1 ? 0.1 : sqrt(3.0 / (double)(t->count / t->dims[0]));
-        for (size_t j = 0; j < t->count; j++)
-            weights[t->first + j] = (float)(scale * unit_random_real(&random));
-    }
-    for (size_t i = 0; i < LENET_PARAMETERS; i++)
-        exact_weights[i] = (double)weights[i];
+    oracle_weights(exact_weights, weights, &random);
     for (size_t i = 0; i < N_IMAGES * IDX_PIXELS; i++)
         images[i] = (float)(unit_random(&random) % 256) / 256;
     return 0;
@@ -284,26 +205,203 @@ static void test_loss(void **state)
     assert_int_equal(lenet_choice(outputs + 10), 9);
 }
 
-/* ---- Training -------------------------------------------------------------------------------- */
+/* ---- Second derivatives ---------------------------------------------------------------------- */
 
-#define N_BARS 90u
+/*
+ * The second backward pass of Becker and LeCun for one image, written down directly: by units, from
+ * the outputs down. `d2` are the second derivatives by outputs.
+ */
+typedef struct second_pass {
+    double pool1[20][12][12], pool2[50][4][4], hidden[500];
+    double d2_hidden[500], d2_pool2[800];
+    double d2_conv2[50][8][8], d2_pool1[20][12][12], d2_conv1[20][24][24];
+} second_pass;
 
-/* Images that can be told apart: a bar at a height that the label gives, in noise. */
-static void draw_bars(idx_set *set)
+static void hand_down(double *d2_in, const double *weight, const double *d2_out, size_t n_out,
+                      size_t n_in)
 {
-    uint64_t random = 3;
-    set->count = N_BARS;
-    set->pixels = malloc(N_BARS * IDX_PIXELS);
-    set->labels = malloc(N_BARS);
-    assert_true(set->pixels && set->labels);
-    for (size_t i = 0; i < N_BARS; i++) {
-        set->labels[i] = (uint8_t)(i % 10);
-        for (size_t j = 0; j < IDX_PIXELS; j++)
-            set->pixels[i * IDX_PIXELS + j] = (uint8_t)(unit_random(&random) % 64);
-        for (size_t j = 0; j < 56; j++)
-            set->pixels[i * IDX_PIXELS + (size_t)(4 + 2 * set->labels[i]) * IDX_SIDE + j] = 255;
+    for (size_t j = 0; j < n_in; j++) {
+        d2_in[j] = 0;
+        for (size_t i = 0; i < n_out; i++)
+            d2_in[j] += weight[i * n_in + j] * weight[i * n_in + j] * d2_out[i];
     }
 }
+
+/* To the first of the four largest values under a pooled one. */
+static void unpool(double *d2_in, const double *d2_pooled, const double *in, size_t channels,
+                   size_t side)
+{
+    for (size_t i = 0; i < channels * side * side; i++)
+        d2_in[i] = 0;
+    for (size_t c = 0; c < channels; c++)
+        for (size_t y = 0; y < side; y += 2)
+            for (size_t x = 0; x < side; x += 2) {
+                const size_t corner = (c * side + y) * side + x;
+                const size_t four[4] = {corner, corner + 1, corner + side, corner + side + 1};
+                size_t best = corner;
+                for (size_t i = 1; i < 4; i++)
+                    best = in[four[i]] > in[best] ? four[i] : best;
+                d2_in[best] = *d2_pooled++;
+            }
+}
+
+static void run_second_pass(second_pass *s, const double *w, const float *image, const double *d2)
+{
+    static double in[784], conv1[20 * 24 * 24], conv2[50 * 8 * 8];
+    for (int i = 0; i < 784; i++)
+        in[i] = (double)image[i];
+    direct_conv(conv1, in, w, w + 500, 20, 1, 28);
+    direct_pool(&s->pool1[0][0][0], conv1, 20, 24);
+    direct_conv(conv2, &s->pool1[0][0][0], w + 520, w + 25520, 50, 20, 12);
+    direct_pool(&s->pool2[0][0][0], conv2, 50, 8);
+    direct_connect(s->hidden, &s->pool2[0][0][0], w + 25570, w + 425570, 500, 800);
+
+    hand_down(s->d2_hidden, w + 426070, d2, 10, 500);
+    for (int i = 0; i < 500; i++)
+        s->d2_hidden[i] = s->hidden[i] > 0 ? s->d2_hidden[i] : 0;
+    hand_down(s->d2_pool2, w + 25570, s->d2_hidden, 500, 800);
+    unpool(&s->d2_conv2[0][0][0], s->d2_pool2, conv2, 50, 8);
+    memset(s->d2_pool1, 0, sizeof s->d2_pool1);
+    for (int f = 0; f < 50; f++)
+        for (int y = 0; y < 8; y++)
+            for (int x = 0; x < 8; x++)
+                for (int c = 0; c < 20; c++)
+                    for (int k = 0; k < 25; k++) {
+                        const double weight = w[520 + (f * 20 + c) * 25 + k];
+                        s->d2_pool1[c][y + k / 5][x + k % 5] +=
+                            weight * weight * s->d2_conv2[f][y][x];
+                    }
+    unpool(&s->d2_conv1[0][0][0], &s->d2_pool1[0][0][0], conv1, 20, 24);
+}
+
+static double of_conv1(const second_pass *s, const float *image, int f, int k)
+{
+    double sum = 0;
+    for (int y = 0; y < 24; y++)
+        for (int x = 0; x < 24; x++) {
+            const double pixel = (double)image[(y + k / 5) * 28 + x + k % 5];
+            sum += s->d2_conv1[f][y][x] * pixel * pixel;
+        }
+    return sum;
+}
+
+static double of_conv2(const second_pass *s, int f, int c, int k)
+{
+    double sum = 0;
+    for (int y = 0; y < 8; y++)
+        for (int x = 0; x < 8; x++) {
+            const double value = s->pool1[c][y + k / 5][x + k % 5];
+            sum += s->d2_conv2[f][y][x] * value * value;
+        }
+    return sum;
+}
+
+static void check_close(const float *curvature, size_t i, double expected)
+{
+    if (fabs((double)curvature[i] - expected) > 1e-4 * fabs(expected) + 1e-12)
+        fail_msg("parameter %zu: %g, not %g", i, (double)curvature[i], expected);
+}
+
+static void check_pass(const float *curvature, const double *w, const float *image,
+                       const double *d2)
+{
+    static second_pass s;
+    run_second_pass(&s, w, image, d2);
+    for (int f = 0; f < 20; f++)
+        for (int k = 0; k < 25; k++)
+            check_close(curvature, (size_t)(f * 25 + k), of_conv1(&s, image, f, k));
+    for (int f = 0; f < 50; f += 7)
+        for (int c = 0; c < 20; c += 3)
+            for (int k = 0; k < 25; k++)
+                check_close(curvature, (size_t)(520 + (f * 20 + c) * 25 + k),
+                            of_conv2(&s, f, c, k));
+    for (size_t i = 0; i < 500; i++) {
+        check_close(curvature, 425570 + i, s.d2_hidden[i]);
+        for (size_t j = 0; j < 800; j += 13) {
+            const double in = (&s.pool2[0][0][0])[j];
+            check_close(curvature, 25570 + i * 800 + j, s.d2_hidden[i] * in * in);
+        }
+    }
+}
+
+static void second_derivatives(float *d2, double *exact, const float *outputs)
+{
+    lenet_softmax(exact, outputs);
+    for (int i = 0; i < 10; i++) {
+        exact[i] *= 1 - exact[i];
+        d2[i] = (float)exact[i];
+    }
+}
+
+/* Every layer against the pass written down by units; the last one, where nothing is left out, also
+ * against finite differences of the loss. */
+static void test_second_pass(void **state)
+{
+    (void)state;
+    static float squares[LENET_PARAMETERS], curvature[LENET_PARAMETERS];
+    float d2[10];
+    double exact[10];
+    lenet_net *net = lenet_net_create(1);
+    assert_non_null(net);
+    for (size_t i = 0; i < LENET_PARAMETERS; i++)
+        squares[i] = weights[i] * weights[i];
+    memset(curvature, 0, sizeof curvature);
+    second_derivatives(d2, exact, lenet_forward(net, weights, images, 1));
+    lenet_curvature(net, squares, d2, curvature, 1);
+    check_pass(curvature, exact_weights, images, exact);
+    for (size_t i = 426070; i < LENET_PARAMETERS; i += i < 431070 ? 101 : 1) {
+        const double h = direct_second_derivative(exact_weights, i, 1e-3, images, labels, 1);
+        if (fabs((double)curvature[i] - h) > 1e-4 * h + 1e-7)
+            fail_msg("parameter %zu: %g, but by differences %g", i, (double)curvature[i], h);
+    }
+    lenet_net_destroy(net);
+}
+
+/*
+ * Hutchinson's probes agree with it on the last layer: z'Hz is the trace in the mean. Hz from two
+ * gradients; other layers' weights stay where they are.
+ */
+static void test_probes_see_the_same_trace(void **state)
+{
+    (void)state;
+    enum { FIRST = 426070, COUNT = 5000, PROBES = 150 };
+    static float squares[LENET_PARAMETERS], curvature[LENET_PARAMETERS];
+    static float moved[LENET_PARAMETERS], gradient[LENET_PARAMETERS], z[COUNT];
+    const float reach = 0x1p-10f;
+    float d2[10], d_outputs[10];
+    double exact[10], trace = 0, mean = 0;
+    uint64_t random = 7;
+    lenet_net *net = lenet_net_create(1);
+    assert_non_null(net);
+    for (size_t i = 0; i < LENET_PARAMETERS; i++)
+        squares[i] = weights[i] * weights[i];
+    memset(curvature, 0, sizeof curvature);
+    second_derivatives(d2, exact, lenet_forward(net, weights, images, 1));
+    lenet_curvature(net, squares, d2, curvature, 1);
+    for (size_t i = FIRST; i < FIRST + COUNT; i++)
+        trace += (double)curvature[i];
+    memcpy(moved, weights, sizeof moved);
+    for (int probe = 0; probe < PROBES; probe++) {
+        memset(gradient, 0, sizeof gradient);
+        for (int i = 0; i < COUNT; i++)
+            z[i] = unit_random(&random) & 1 ? 1.0f : -1.0f;
+        for (float sign = -1; sign <= 1; sign += 2) {
+            for (int i = 0; i < COUNT; i++)
+                moved[FIRST + i] = weights[FIRST + i] + sign * reach * z[i];
+            lenet_loss(d_outputs, lenet_forward(net, moved, images, 1), labels, 1);
+            for (int i = 0; i < 10; i++)
+                d_outputs[i] *= sign / (2 * reach);
+            lenet_backward(net, moved, d_outputs, gradient, 1);
+        }
+        for (int i = 0; i < COUNT; i++)
+            mean += (double)z[i] * (double)gradient[FIRST + i] / PROBES;
+    }
+    if (fabs(mean - trace) > 0.2 * trace)
+        fail_msg("trace %g, by probes %g", trace, mean);
+    lenet_net_destroy(net);
+}
+
+/* ---- Training -------------------------------------------------------------------------------- */
 
 /* FNV-1a over the bits of all weights. */
 static uint64_t hash_weights(const float *w)
@@ -497,6 +595,8 @@ int main(void)
         cmocka_unit_test_setup(test_outputs, make_network),
         cmocka_unit_test_setup(test_gradient, make_network),
         cmocka_unit_test(test_loss),
+        cmocka_unit_test_setup(test_second_pass, make_network),
+        cmocka_unit_test_setup(test_probes_see_the_same_trace, make_network),
         cmocka_unit_test(test_training_gives_the_same_weights_everywhere),
         cmocka_unit_test_setup_teardown(test_images_are_read, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_damaged_images_are_refused, make_folder,
