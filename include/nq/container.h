@@ -180,12 +180,17 @@ typedef struct nq_tensor_info {
     uint32_t codec;              /* NQ_CODEC_*; NQ_CODEC_STORED: not quantized, and then: */
     uint32_t method;             /* NQ_METHOD_* (0) */
     uint32_t level_rule;         /* NQ_LEVEL_* (0) */
-    uint32_t n_levels;           /* of the codebook (0) */
+    uint32_t n_levels;           /* that codes tell apart: of the codebook; with channels at least
+                                    as many as any of them has (0) */
     uint32_t codebook;           /* id that tensors may share (NQ_NO_ID) */
     uint32_t code_table;         /* id that tensors may share; NQ_NO_ID if the codec has none */
     uint32_t block_log2;         /* a block is 2^block_log2 elements (bytes) */
     uint32_t level_storage;      /* NQ_LEVELS_* (0) */
     double step;                 /* of the quantizer; 0 where it has none (0) */
+    uint32_t channel_axis;       /* each index of it has levels of its own; NQ_NO_ID: all have the
+                                    same (NQ_NO_ID) */
+    uint32_t n_channels;         /* along that axis; 0 without (0) */
+    uint64_t n_stored_levels;    /* of all channels; n_levels without (0) */
 } nq_tensor_info;
 
 NQ_API void nq_tensor_info_init_sized(nq_tensor_info *info, uint32_t struct_size) NQ_NOEXCEPT;
@@ -218,7 +223,8 @@ enum {
  * Sets the levels of the codebook that a tensor has, and so of all tensors that share it, in a whole
  * file in memory, in place: after levels were trained with indices that stay (the paper's section
  * 3.3). Indices count in the order of the levels that were there; the new ones may come in any. They
- * are rounded where the file stores them as f16. Every reader of the file must be closed before.
+ * are rounded where the file stores them as f16. For a tensor with channels, levels are those of all
+ * channels one after another, n_stored_levels of them. Every reader of the file must be closed before.
  *
  * Returns NQ_OK; NQ_E_ARG (no such tensor, one without levels, or another number of levels: `wanted`
  * in the record); NQ_E_NUMERIC for levels that are not finite; NQ_E_UNSUPPORTED for levels on a grid

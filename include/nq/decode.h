@@ -91,7 +91,8 @@ NQ_API NQ_NODISCARD nq_status nq_decoder_read(nq_decoder *decoder, uint32_t dtyp
                                               uint64_t count, void *out) NQ_NOEXCEPT;
 
 /*
- * The same, to indices into the codebook; NQ_E_ARG for a stored tensor. Since 0.1.
+ * The same, to indices into the codebook, or that of the element's channel; NQ_E_ARG for a stored
+ * tensor. Since 0.1.
  */
 NQ_API NQ_NODISCARD nq_status nq_decoder_read_indices(nq_decoder *decoder, uint64_t first,
                                                       uint64_t count,
@@ -116,11 +117,20 @@ NQ_API NQ_NODISCARD nq_status nq_decoder_matvec(nq_decoder *decoder, uint64_t fi
                                                 float *y) NQ_NOEXCEPT;
 
 /*
- * The levels that indices stand for, owned by the decoder. For a stored tensor *levels is NULL and
- * *n_levels 0. NQ_OK, NQ_E_ARG. Since 0.1.
+ * The levels that indices stand for, owned by the decoder; of a tensor with channels, those of all
+ * channels one after another. For a stored tensor *levels is NULL and *n_levels 0. NQ_OK, NQ_E_ARG.
+ * Since 0.1.
  */
 NQ_API NQ_NODISCARD nq_status nq_decoder_codebook(const nq_decoder *decoder, const float **levels,
                                                   size_t *n_levels) NQ_NOEXCEPT;
+
+/*
+ * The same for one channel: an index of the tensor's channel_axis (nq_tensor_info). NQ_OK; NQ_E_ARG,
+ * also for a channel that there is not, or a tensor without channels. Since 0.1.
+ */
+NQ_API NQ_NODISCARD nq_status nq_decoder_channel_codebook(const nq_decoder *decoder,
+                                                          uint64_t channel, const float **levels,
+                                                          size_t *n_levels) NQ_NOEXCEPT;
 
 /* Where and why the last read failed. NQ_OK, NQ_E_ARG, NQ_E_ABI. Since 0.1. */
 NQ_API NQ_NODISCARD nq_status nq_decoder_diag(const nq_decoder *decoder,

@@ -166,6 +166,9 @@ static nq_status next_piece(nq_decoder *d)
                                     : nqi_block_next_u16(d->block, d->piece, n);
     if (status == NQ_OK && d->piece_end + n == d->block_elems)
         status = nqi_block_end(d->block);
+    if (status == NQ_OK && d->renumbers)
+        status = nqi_channels_renumber(
+            d, (d->open_block << d->tensor.block_log2) + d->piece_end, n);
     if (status != NQ_OK)
         return fail(d, status, "a block contradicts its code",
                     (d->open_block << d->tensor.block_log2) + d->piece_end, d->bytes_offset);
@@ -208,7 +211,7 @@ static void narrow_levels(nq_decoder *d, uint32_t dtype)
 {
     if (d->narrow_dtype == dtype)
         return;
-    for (uint32_t i = 0; i < d->n_levels; i++)
+    for (uint32_t i = 0; i < d->n_stored; i++)
         d->narrow[i] = narrow_value(d->levels[i], dtype);
     d->narrow_dtype = dtype;
 }
@@ -245,7 +248,10 @@ static nq_status read_quantized(nq_decoder *d, uint32_t dtype, uint64_t first, u
         size_t place, n;
         NQI_TRY(nqi_decoder_seek(d, first, &place, &n));
         n = (size_t)NQI_MIN(n, count);
-        emit(out, d, dtype, place, n);
+        if (d->n_channels)
+            nqi_channels_emit(out, d, dtype, first, place, n);
+        else
+            emit(out, d, dtype, place, n);
         out += n * (dtype == NQ_F32 ? sizeof(float) : sizeof(uint16_t));
         first += n;
         count -= n;
@@ -379,8 +385,19 @@ nq_status nq_decoder_codebook(const nq_decoder *decoder, const float **levels, s
 {
     if (!decoder || !levels || !n_levels)
         return NQ_E_ARG;
-    *n_levels = decoder->n_levels;
-    *levels = decoder->n_levels > 0 ? decoder->levels : NULL;
+    *n_levels = decoder->n_stored;
+    *levels = decoder->n_stored > 0 ? decoder->levels : NULL;
+    return NQ_OK;
+}
+
+nq_status nq_decoder_channel_codebook(const nq_decoder *decoder, uint64_t channel,
+                                      const float **levels, size_t *n_levels)
+{
+    if (!decoder || !levels || !n_levels || channel >= decoder->n_channels)
+        return NQ_E_ARG;
+    const nqi_channel *c = &decoder->channels[channel];
+    *n_levels = (size_t)c->last - c->first + 1;
+    *levels = decoder->levels + c->at;
     return NQ_OK;
 }
 

@@ -7,6 +7,7 @@
 
 #include "codec/code_dec.h"
 #include "codec/levels_dec.h"
+#include "container/codebook.h"
 #include "container/reader.h"
 #include "nq/decode.h"
 
@@ -25,10 +26,15 @@ struct nq_decoder {
     uint64_t n_blocks;
     uint64_t directory_bytes;
     uint32_t flags;
-    uint32_t n_levels;
+    uint32_t n_levels; /* that codes tell apart */
+    uint32_t n_stored; /* levels of all channels; n_levels without */
+    uint32_t n_channels; /* 0: all elements have the same levels */
+    uint64_t inner;      /* elements of one channel that lie behind each other */
+    bool renumbers;      /* codes have other numbers for some channel's levels */
 
     /* Memory behind this struct. */
     float *levels;
+    nqi_channel *channels;
     uint16_t *narrow; /* the levels as narrow_dtype */
     void *piece;      /* indices of the piece that was decoded last: bytes if is_narrow, else u16 */
     uint8_t *buffer;  /* a block's bytes, where the source is a callback */
@@ -78,6 +84,40 @@ nq_status nqi_decoder_check_block(nq_decoder *decoder, uint64_t block);
 /* Has `element` of a quantized tensor decoded: where in the piece it is, and how many elements there
  * are from it on. */
 nq_status nqi_decoder_seek(nq_decoder *decoder, uint64_t element, size_t *place, size_t *n);
+
+/* ---- Channels (decode_channel.c) ----------------------------------------------------------- */
+
+/* Fewer elements of a channel behind each other than this are looked up one by one. */
+#define NQI_CHANNEL_SHORT 8u
+
+/* A walk through the channels of elements that lie behind each other. */
+typedef struct nqi_channel_walk {
+    const nqi_channel *channel;
+    uint64_t left; /* elements until the next one */
+} nqi_channel_walk;
+
+nqi_channel_walk nqi_channel_walk_at(const nq_decoder *decoder, uint64_t element);
+
+/* Moves over n elements, `left` at most. */
+static inline void nqi_channel_walk_on(nqi_channel_walk *w, const nq_decoder *d, uint64_t n)
+{
+    w->left -= n;
+    if (w->left > 0)
+        return;
+    w->left = d->inner;
+    w->channel = w->channel + 1 == d->channels + d->n_channels ? d->channels : w->channel + 1;
+}
+
+/* What follows from the channels once they are read. */
+void nqi_channels_prepare(nq_decoder *decoder);
+
+/* From codes' numbers to those of each channel's levels: the first n indices of the piece, which
+ * begins with `element`. NQ_E_CORRUPT for one that its channel does not have. */
+nq_status nqi_channels_renumber(nq_decoder *decoder, uint64_t element, size_t n);
+
+/* Values of n elements from `element` on, which are in the piece at `place`. */
+void nqi_channels_emit(uint8_t *out, const nq_decoder *decoder, uint32_t dtype, uint64_t element,
+                       size_t place, size_t n);
 
 /* Number of the first element that has bits in a block. */
 uint64_t nqi_decoder_first_element(const nq_decoder *decoder, uint64_t block);

@@ -38,12 +38,33 @@ static nq_status add_indices(float *sums, nq_decoder *d, uint64_t element, const
     return NQ_OK;
 }
 
+/* The same with levels by channel. */
+static nq_status add_channels(float *sums, nq_decoder *d, uint64_t element, const float *x,
+                              size_t n)
+{
+    nqi_channel_walk w = nqi_channel_walk_at(d, element);
+    for (size_t done = 0; done < n;) {
+        size_t place, now;
+        NQI_TRY(nqi_decoder_seek(d, element + done, &place, &now));
+        now = (size_t)NQI_MIN(NQI_MIN(now, n - done), w.left);
+        d->kernels->dot(sums, d->levels + w.channel->at,
+                        (uint32_t)w.channel->last - w.channel->first + 1,
+                        (const uint8_t *)d->piece + place, x, done, now);
+        nqi_channel_walk_on(&w, d, now);
+        done += now;
+    }
+    return NQ_OK;
+}
+
 static nq_status multiply_row(float *product, nq_decoder *d, uint64_t first, const float *x,
                               size_t n)
 {
     float sums[NQI_DOT_LANES] = {0};
-    if (d->tensor.codec != NQ_CODEC_STORED && d->is_narrow)
+    const bool has_bytes = d->tensor.codec != NQ_CODEC_STORED && d->is_narrow;
+    if (has_bytes && d->n_channels == 0)
         NQI_TRY(add_indices(sums, d, first, x, n));
+    else if (has_bytes && d->inner >= NQI_CHANNEL_SHORT)
+        NQI_TRY(add_channels(sums, d, first, x, n));
     else
         NQI_TRY(add_values(sums, d, first, x, n));
     *product = nqi_dot_sum(sums);

@@ -6,12 +6,12 @@
 
 #include "base/diag.h"
 #include "codec/checksum.h"
-#include "container/codebook.h"
 #include "cpu/cpu.h"
 
 /* Offsets from the aligned start of the memory. */
 typedef struct parts {
     size_t levels;
+    size_t channels;
     size_t narrow;
     size_t piece;
     size_t code;
@@ -153,11 +153,12 @@ static nq_status plan_parts(parts *p, const subject *s, uint32_t flags, nq_diag 
 {
     size_t code, block;
     const bool is_coded = s->tensor.codec != NQ_CODEC_STORED;
-    const size_t n_levels = s->codebook.n_levels;
+    const size_t n_levels = s->codebook.n_stored, n_channels = s->codebook.n_channels;
     NQI_TRY(code_bytes(&code, &block, s, flags, diag));
     NQI_TRY(buffer_bytes(&p->buffer_bytes, s, diag));
     size_t end = sizeof(nq_decoder);
     const bool fits = place(&p->levels, &end, n_levels * sizeof(float)) &&
+                      place(&p->channels, &end, n_channels * sizeof(nqi_channel)) &&
                       place(&p->narrow, &end, n_levels * sizeof(uint16_t)) &&
                       place(&p->piece, &end, is_coded ? NQI_PIECE * sizeof(uint16_t) : 0) &&
                       place(&p->code, &end, code) && place(&p->block, &end, block) &&
@@ -169,7 +170,7 @@ static nq_status plan_parts(parts *p, const subject *s, uint32_t flags, nq_diag 
 nq_status nqi_decoder_bytes(size_t *n_bytes, const nq_reader *reader, uint64_t tensor,
                             const nq_decoder_options *options, nq_diag *diag)
 {
-    parts p;
+    parts p = {0};
     const subject s = make_subject(reader, tensor);
     NQI_TRY(plan_parts(&p, &s, options->flags, diag));
     *n_bytes = p.total;
@@ -182,9 +183,12 @@ static nq_status load_codebook(nq_decoder *d, const subject *s, nq_diag *diag)
 {
     const uint8_t *data;
     NQI_TRY(table_data(&data, s, &s->codebook, d->buffer, diag));
-    const nq_status status = nqi_codebook_read(d->levels, &s->codebook, data);
-    return status == NQ_OK ? NQ_OK
-                           : fail(diag, status, "the codebook is not valid", s, s->codebook.offset);
+    const nq_status status = nqi_codebook_read(d->levels, d->channels, &s->codebook, data);
+    if (status != NQ_OK)
+        return fail(diag, status, "the codebook is not valid", s, s->codebook.offset);
+    if (d->n_channels)
+        nqi_channels_prepare(d);
+    return NQ_OK;
 }
 
 static nq_status load_code(nq_decoder *d, const subject *s, void *memory, uint64_t cpu,
@@ -205,7 +209,7 @@ nq_status nqi_decoder_build(nq_decoder **out, void *memory, size_t memory_bytes,
                             const nq_reader *reader, uint64_t tensor,
                             const nq_decoder_options *options, nq_diag *diag)
 {
-    parts p;
+    parts p = {0};
     const subject s = make_subject(reader, tensor);
     NQI_TRY(plan_parts(&p, &s, options->flags, diag));
     if (!memory || memory_bytes < p.total) {
@@ -224,7 +228,10 @@ nq_status nqi_decoder_build(nq_decoder **out, void *memory, size_t memory_bytes,
                       .directory_bytes = s.directory_bytes,
                       .flags = options->flags,
                       .n_levels = s.codebook.n_levels,
+                      .n_stored = s.codebook.n_stored,
+                      .n_channels = s.codebook.n_channels,
                       .levels = (float *)(void *)(base + p.levels),
+                      .channels = (nqi_channel *)(void *)(base + p.channels),
                       .narrow = (uint16_t *)(void *)(base + p.narrow),
                       .piece = base + p.piece,
                       .is_narrow = s.codebook.n_levels <= 256,

@@ -173,6 +173,8 @@ static void fill_codebook(nq_tensor_info *info, const nq_reader *reader, uint32_
     info->n_levels = table.n_levels;
     info->level_storage = table.kind;
     info->step = table.step;
+    info->n_channels = table.n_channels;
+    info->n_stored_levels = table.n_stored;
 }
 
 nq_status nq_reader_tensor(const nq_reader *reader, uint64_t i, nq_tensor_info *info)
@@ -192,7 +194,8 @@ nq_status nq_reader_tensor(const nq_reader *reader, uint64_t i, nq_tensor_info *
                            .codec = record.codec,
                            .codebook = record.codebook,
                            .code_table = record.table,
-                           .block_log2 = record.block_log2};
+                           .block_log2 = record.block_log2,
+                           .channel_axis = record.axis};
     memcpy(full.dims, record.dims, sizeof full.dims);
     if (record.codec != NQ_CODEC_STORED)
         fill_codebook(&full, reader, record.codebook);

@@ -26,10 +26,10 @@ static nq_status set_levels(uint8_t *file, const nq_reader *reader, uint64_t ten
     if (record.codebook == NQ_NO_ID)
         return nqi_diag_at(diag, NQ_E_ARG, "a tensor without levels", tensor, NQ_NONE, NQ_NONE);
     nqi_reader_get_table(&codebook, reader, record.codebook);
-    if (codebook.n_levels != n_levels) {
+    if (codebook.n_stored != n_levels) {
         nqi_diag_at(diag, NQ_E_ARG, "not as many levels as the codebook has", tensor, NQ_NONE,
                     NQ_NONE);
-        diag->wanted = codebook.n_levels;
+        diag->wanted = codebook.n_stored;
         return NQ_E_ARG;
     }
     const nq_status status = nqi_relevel(file, reader, record.codebook, levels);

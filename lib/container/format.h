@@ -46,6 +46,16 @@ enum {
 
 /* Flags of a codebook's record. */
 #define NQI_CODEBOOK_HAS_STEP 1u
+#define NQI_CODEBOOK_BY_CHANNEL 2u
+
+/* How a quantized tensor finds its levels. */
+enum { NQI_LAYOUT_PLAIN = 0, NQI_LAYOUT_CHANNELS = 1 };
+
+/* Levels of all channels of a codebook: 256 for each of 2^18 channels. */
+#define NQI_MAX_STORED_LEVELS (UINT64_C(1) << 26)
+
+/* What a channel takes besides its levels: ten bytes for how they are numbered, eight for a step. */
+#define NQI_CHANNEL_MAX_BYTES UINT64_C(18)
 
 /* The cells of a grid are whole numbers that a double holds exactly. */
 #define NQI_MAX_CELL (INT64_C(1) << 53)

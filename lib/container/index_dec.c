@@ -51,13 +51,27 @@ nq_status nqi_index_metadata(nqi_metadata_record *record, nqi_defect *defect, nq
 /* ---- Tables -------------------------------------------------------------------------------- */
 
 /* Whether the data of a codebook can have n_bytes. */
-static bool codebook_bytes_fit(uint32_t kind, uint64_t n_bytes, uint64_t n_levels)
+static bool codebook_bytes_fit(const nqi_table_record *r)
 {
-    if (kind == NQ_LEVELS_F32)
-        return n_bytes == 4 * n_levels;
-    if (kind == NQ_LEVELS_F16)
-        return n_bytes == 2 * n_levels;
-    return n_bytes >= 2 && n_bytes <= NQI_GRID_LEVEL_MAX_BYTES * n_levels;
+    const bool is_grid = r->kind == NQ_LEVELS_GRID;
+    const uint64_t n = r->n_stored, floats = r->kind == NQ_LEVELS_F16 ? 2 * n : 4 * n;
+    const uint64_t least = is_grid ? 2 : floats;
+    const uint64_t most = (is_grid ? NQI_GRID_LEVEL_MAX_BYTES * n : floats) +
+                          NQI_CHANNEL_MAX_BYTES * r->n_channels;
+    return r->n_bytes >= least && r->n_bytes <= most;
+}
+
+/* How many channels there are, and how many levels they have in all. */
+static nq_status read_channels(nqi_table_record *record, nqi_defect *defect, nqi_cursor *c)
+{
+    uint64_t raw_channels, raw_stored;
+    if (!nqi_cursor_varint(c, &raw_channels) || !nqi_cursor_varint(c, &raw_stored))
+        return corrupt(defect, "a codebook's record ends too early");
+    if (raw_channels == 0 || raw_channels > raw_stored || raw_stored > NQI_MAX_STORED_LEVELS)
+        return corrupt(defect, "a codebook with an impossible number of channels");
+    record->n_channels = (uint32_t)raw_channels;
+    record->n_stored = (uint32_t)raw_stored;
+    return NQ_OK;
 }
 
 static nq_status read_codebook(nqi_table_record *record, nqi_defect *defect, nqi_cursor *c)
@@ -67,22 +81,24 @@ static nq_status read_codebook(nqi_table_record *record, nqi_defect *defect, nqi
     if (!nqi_cursor_u8(c, &raw_method) || !nqi_cursor_u8(c, &raw_rule) ||
         !nqi_cursor_u8(c, &raw_flags) || !nqi_cursor_varint(c, &raw_levels))
         return corrupt(defect, "a codebook's record ends too early");
-    if (raw_flags & ~NQI_CODEBOOK_HAS_STEP)
+    if (raw_flags & ~(NQI_CODEBOOK_HAS_STEP | NQI_CODEBOOK_BY_CHANNEL))
         return unsupported(defect, "a codebook with unknown flags");
     if ((raw_flags & NQI_CODEBOOK_HAS_STEP) && !nqi_cursor_le(c, &raw_step, 8))
         return corrupt(defect, "a codebook's record ends too early");
     if (raw_levels == 0 || raw_levels > NQ_MAX_LEVELS)
         return corrupt(defect, "a codebook with an impossible number of levels");
-    if (!codebook_bytes_fit(record->kind, record->n_bytes, raw_levels))
-        return corrupt(defect, "a codebook whose size contradicts its number of levels");
-    const double step = nqi_f64_from_bits(raw_step);
-    if (!nqi_is_finite(step) || (record->kind == NQ_LEVELS_GRID && step == 0))
-        return corrupt(defect, "a codebook with an impossible step");
     record->method = raw_method;
     record->level_rule = raw_rule;
-    record->n_levels = (uint32_t)raw_levels;
-    record->step = step;
-    return NQ_OK;
+    record->n_levels = record->n_stored = (uint32_t)raw_levels;
+    record->step = nqi_f64_from_bits(raw_step);
+    if (raw_flags & NQI_CODEBOOK_BY_CHANNEL)
+        NQI_TRY(read_channels(record, defect, c));
+    if (!nqi_is_finite(record->step) ||
+        (record->kind == NQ_LEVELS_GRID && record->step == 0 && record->n_channels == 0))
+        return corrupt(defect, "a codebook with an impossible step");
+    return codebook_bytes_fit(record)
+               ? NQ_OK
+               : corrupt(defect, "a codebook whose size contradicts its number of levels");
 }
 
 static bool is_known_codec(uint32_t codec)
@@ -146,20 +162,24 @@ static nq_status read_shape(nqi_tensor_record *record, nqi_defect *defect, nqi_c
 /* How quantized elements are to be understood. */
 static nq_status read_quantized(nqi_tensor_record *record, nqi_defect *defect, nqi_cursor *c)
 {
-    uint8_t raw_layout;
+    uint8_t raw_layout, raw_axis = 0;
     uint64_t raw_codebook, raw_table;
     if (!nqi_cursor_u8(c, &raw_layout))
         return corrupt(defect, "a tensor's record ends too early");
-    if (raw_layout != 0)
-        return unsupported(defect, "a tensor with several codebooks or a transform");
-    if (!nqi_cursor_varint(c, &raw_codebook) || !nqi_cursor_varint(c, &raw_table))
+    if (raw_layout > NQI_LAYOUT_CHANNELS)
+        return unsupported(defect, "a tensor of an unknown layout");
+    if (!nqi_cursor_varint(c, &raw_codebook) || !nqi_cursor_varint(c, &raw_table) ||
+        (raw_layout == NQI_LAYOUT_CHANNELS && !nqi_cursor_u8(c, &raw_axis)))
         return corrupt(defect, "a tensor's record ends too early");
+    if (raw_layout == NQI_LAYOUT_CHANNELS && raw_axis >= record->rank)
+        return corrupt(defect, "a tensor without the axis of its channels");
     if (raw_codebook >= NQ_NO_ID || raw_table > NQ_NO_ID)
         return corrupt(defect, "a tensor that names an impossible table");
     if (!nqi_is_weight_type(record->dtype))
         return unsupported(defect, "a quantized tensor of a type that is not F32, F16 or BF16");
     record->codebook = (uint32_t)raw_codebook;
     record->table = raw_table == 0 ? NQ_NO_ID : (uint32_t)(raw_table - 1);
+    record->axis = raw_layout == NQI_LAYOUT_CHANNELS ? raw_axis : NQ_NO_ID;
     return NQ_OK;
 }
 
@@ -183,7 +203,7 @@ nq_status nqi_index_tensor(nqi_tensor_record *record, nqi_defect *defect, nqi_cu
     nqi_cursor r;
     size_t name_bytes;
     uint8_t raw_codec, raw_log2;
-    *record = (nqi_tensor_record){.codebook = NQ_NO_ID, .table = NQ_NO_ID};
+    *record = (nqi_tensor_record){.codebook = NQ_NO_ID, .table = NQ_NO_ID, .axis = NQ_NO_ID};
     if (!take_record(&r, c) || !nqi_cursor_le(&r, &record->payload_bytes, size_width))
         return corrupt(defect, "a tensor's record ends too early");
     NQI_TRY(read_shape(record, defect, &r));

@@ -26,8 +26,10 @@ typedef struct nqi_table_record {
     uint32_t codec;   /* code table */
     uint32_t method;  /* codebook, from here */
     uint32_t level_rule;
-    uint32_t n_levels;
-    double step;
+    uint32_t n_levels;   /* that codes tell apart */
+    uint32_t n_channels; /* 0: one codebook for whole tensors */
+    uint32_t n_stored;   /* levels of all channels; n_levels without */
+    double step;         /* of a grid by channel 0: each has its own */
 } nqi_table_record;
 
 typedef struct nqi_tensor_record {
@@ -43,6 +45,7 @@ typedef struct nqi_tensor_record {
     uint32_t block_log2;
     uint32_t codebook; /* NQ_NO_ID for stored */
     uint32_t table;    /* NQ_NO_ID without */
+    uint32_t axis;     /* of its channels; NQ_NO_ID without */
 } nqi_tensor_record;
 
 /* A defect of the file: what to report. */

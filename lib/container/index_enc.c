@@ -39,7 +39,11 @@ static uint64_t table_body(const nqi_table_record *record)
     const uint64_t common = nqi_varint_bytes(record->n_bytes) + 4 + 1;
     if (record->kind == NQI_TABLE_CODE)
         return common + 1;
-    return common + 3 + nqi_varint_bytes(record->n_levels) + (record->step != 0 ? 8 : 0);
+    const uint64_t channels = record->n_channels == 0
+                                  ? 0
+                                  : nqi_varint_bytes(record->n_channels) +
+                                        nqi_varint_bytes(record->n_stored);
+    return common + 3 + nqi_varint_bytes(record->n_levels) + (record->step != 0 ? 8 : 0) + channels;
 }
 
 uint64_t nqi_index_table_bytes(const nqi_table_record *record)
@@ -59,10 +63,16 @@ void nqi_index_put_table(nqi_out *o, const nqi_table_record *record)
     }
     nqi_out_le(o, record->method, 1);
     nqi_out_le(o, record->level_rule, 1);
-    nqi_out_le(o, record->step != 0 ? NQI_CODEBOOK_HAS_STEP : 0, 1);
+    nqi_out_le(o, (record->step != 0 ? NQI_CODEBOOK_HAS_STEP : 0) |
+                      (record->n_channels != 0 ? NQI_CODEBOOK_BY_CHANNEL : 0),
+               1);
     nqi_out_varint(o, record->n_levels);
     if (record->step != 0)
         nqi_out_le(o, nqi_f64_bits(record->step), 8);
+    if (record->n_channels == 0)
+        return;
+    nqi_out_varint(o, record->n_channels);
+    nqi_out_varint(o, record->n_stored);
 }
 
 /* ---- Tensors ------------------------------------------------------------------------------- */
@@ -79,7 +89,8 @@ static uint64_t tensor_body(const nqi_tensor_record *record, unsigned size_width
         n_bytes += nqi_varint_bytes(record->dims[i]);
     if (record->codec != NQ_CODEC_STORED)
         n_bytes += 1 + nqi_varint_bytes(record->codebook) +
-                   nqi_varint_bytes(table_reference(record->table));
+                   nqi_varint_bytes(table_reference(record->table)) +
+                   (record->axis != NQ_NO_ID);
     return n_bytes;
 }
 
@@ -101,9 +112,11 @@ void nqi_index_put_tensor(nqi_out *o, const nqi_tensor_record *record, unsigned 
     nqi_out_le(o, record->block_log2, 1);
     if (record->codec == NQ_CODEC_STORED)
         return;
-    nqi_out_le(o, 0, 1);
+    nqi_out_le(o, record->axis == NQ_NO_ID ? NQI_LAYOUT_PLAIN : NQI_LAYOUT_CHANNELS, 1);
     nqi_out_varint(o, record->codebook);
     nqi_out_varint(o, table_reference(record->table));
+    if (record->axis != NQ_NO_ID)
+        nqi_out_le(o, record->axis, 1);
 }
 
 /* ---- Header -------------------------------------------------------------------------------- */

@@ -267,6 +267,12 @@ static nq_status check_references(walk *w, const nqi_tensor_record *tensor)
     nqi_reader_get_table(&table, w->reader, tensor->codebook);
     if (table.kind == NQI_TABLE_CODE)
         return nqi_defect_set(&w->defect, NQ_E_CORRUPT, "a tensor without its codebook", 0);
+    const uint64_t n_channels = tensor->axis == NQ_NO_ID ? 0 : tensor->dims[tensor->axis];
+    if (table.n_channels != n_channels)
+        return nqi_defect_set(&w->defect, NQ_E_CORRUPT,
+                              "a tensor whose codebook has other channels", 0);
+    if (n_channels > 0 && table.n_stored > tensor->n_elements)
+        return nqi_defect_set(&w->defect, NQ_E_CORRUPT, "more levels of channels than elements", 0);
     const bool wants_table = tensor->codec != NQ_CODEC_FIXED;
     if (wants_table != (tensor->table != NQ_NO_ID) || (wants_table && tensor->table >= n_tables))
         return nqi_defect_set(&w->defect, NQ_E_CORRUPT, "a tensor without its code table", 0);

@@ -6,9 +6,12 @@
 #include "base/half.h"
 #include "codec/checksum.h"
 
+/* Levels are the last of a codebook's data. */
 static void store_levels(uint8_t *data, const nqi_table_record *record, const float *levels)
 {
-    for (uint32_t i = 0; i < record->n_levels; i++) {
+    const size_t width = record->kind == NQ_LEVELS_F32 ? 4 : 2;
+    data += (size_t)record->n_bytes - width * record->n_stored;
+    for (uint32_t i = 0; i < record->n_stored; i++) {
         if (record->kind == NQ_LEVELS_F32)
             nqi_store_le32(data + 4 * (size_t)i, nqi_f32_bits(levels[i]));
         else

@@ -8,7 +8,7 @@
 
 /*
  * `file` is the whole file, of which `reader` is open and was checked; levels are as many as the
- * codebook has. Everything that says what the file holds agrees again afterwards: the checksums of
+ * codebook stores. Everything that says what the file holds agrees again afterwards: the checksums of
  * the codebook, of the index and of the header. The reader must not be used any more.
  * NQ_E_UNSUPPORTED for a grid, which has no levels to set.
  */

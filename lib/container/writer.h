@@ -32,23 +32,33 @@ void nqi_writer_set_original_bytes(nqi_writer *w, uint64_t original_bytes);
 nq_status nqi_writer_add_metadata(nqi_writer *w, const char *key, size_t key_bytes,
                                   const char *value, size_t value_bytes);
 
-/* A codebook, as it is stored. */
+/* Levels of one channel of a codebook. */
+typedef struct nqi_channel_desc {
+    uint32_t first;    /* what codes call the first one; first + n_levels is at most the codebook's */
+    uint32_t n_levels; /* from 1 on */
+    double step;       /* of its grid, where the codebook's is 0; finite and not 0 then */
+} nqi_channel_desc;
+
+/* A codebook, as it is stored: for whole tensors, or with levels for each channel. */
 typedef struct nqi_codebook_desc {
     uint32_t storage;      /* NQ_LEVELS_* */
     uint32_t method;       /* NQ_METHOD_*, below 256: told to readers, nothing depends on it */
     uint32_t level_rule;   /* NQ_LEVEL_*, below 256: the same */
-    uint32_t n_levels;     /* 1..NQ_MAX_LEVELS */
-    double step;           /* 0: none. For NQ_LEVELS_GRID finite and not 0 */
+    uint32_t n_levels;     /* 1..NQ_MAX_LEVELS: of channels, how many codes tell apart */
+    double step;           /* 0: none, which grids must have but for those of channels; finite */
     const float *levels;   /* NQ_LEVELS_F32 and _F16 (rounded here): n_levels of them */
     const int64_t *cells;  /* NQ_LEVELS_GRID: strictly rising, within +-2^53 */
+    uint32_t n_channels;   /* 0: for whole tensors. Otherwise levels or cells are those of all
+                              channels, one after another, NQI_MAX_STORED_LEVELS at most */
+    const nqi_channel_desc *channels;
 } nqi_codebook_desc;
 
 /* Copied; its number goes to *id. NQ_OK, NQ_E_ARG (what is said above does not hold), NQ_E_NOMEM,
  * NQ_E_LIMIT, NQ_E_STATE. */
 nq_status nqi_writer_add_codebook(uint32_t *id, nqi_writer *w, const nqi_codebook_desc *desc);
 
-/* Bytes of a codebook's data with this description, without its record of 10 to 25 bytes: to choose
- * a storage. NQ_E_ARG as above. */
+/* Bytes of a codebook's data with this description, without its record of 10 to 33 bytes: to choose
+ * a storage. NQ_E_ARG and NQ_E_LIMIT as above. */
 nq_status nqi_codebook_bytes(uint64_t *n_bytes, const nqi_codebook_desc *desc);
 
 /* A code table as nqi_encoder_table gives it, at most NQI_CODE_TABLE_MAX_BYTES. Copied; its number goes
@@ -67,6 +77,8 @@ typedef struct nqi_tensor_desc {
     uint32_t block_log2;      /* NQI_BLOCK_LOG2_MIN..MAX: elements of a block; stored: its bytes */
     uint32_t codebook;        /* NQ_NO_ID for stored */
     uint32_t table;           /* NQ_NO_ID for stored and for codecs without a table */
+    uint32_t axis;            /* where the codebook has channels: as many as this axis has indices; and
+                                 no more levels in all than the tensor has elements */
     uint64_t max_block_bytes; /* sum over all blocks at most, for the width of sizes; 0 for stored */
 } nqi_tensor_desc;
 

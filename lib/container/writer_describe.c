@@ -81,9 +81,11 @@ nq_status nqi_writer_add_codebook(uint32_t *id, nqi_writer *w, const nqi_codeboo
                                .method = desc->method,
                                .level_rule = desc->level_rule,
                                .n_levels = desc->n_levels,
+                               .n_channels = desc->n_channels,
                                .step = desc->step};
     uint8_t *data;
     NQI_TRY(nqi_codebook_bytes(&record.n_bytes, desc));
+    record.n_stored = nqi_codebook_stored(desc);
     NQI_TRY(add_table(id, &data, w, &record));
     nqi_out o = nqi_out_make(data, (size_t)record.n_bytes);
     nqi_codebook_put(&o, desc);
@@ -109,7 +111,7 @@ static const nqi_writer_table *find_table(const nqi_writer *w, uint32_t id)
 }
 
 /* That a tensor names the tables which its codec needs, and no others. */
-static bool references_fit(const nqi_writer *w, const nqi_tensor_desc *desc)
+static bool references_fit(const nqi_writer *w, const nqi_tensor_desc *desc, uint64_t n_elements)
 {
     const nqi_writer_table *codebook = find_table(w, desc->codebook);
     const nqi_writer_table *table = find_table(w, desc->table);
@@ -118,6 +120,10 @@ static bool references_fit(const nqi_writer *w, const nqi_tensor_desc *desc)
     if (!nqi_is_weight_type(desc->dtype))
         return false;
     if (!codebook || codebook->record.kind == NQI_TABLE_CODE)
+        return false;
+    if (codebook->record.n_channels > 0 &&
+        (desc->axis >= desc->rank || desc->dims[desc->axis] != codebook->record.n_channels ||
+         codebook->record.n_stored > n_elements))
         return false;
     if (desc->codec == NQ_CODEC_FIXED)
         return desc->table == NQ_NO_ID;
@@ -137,7 +143,8 @@ static nq_status describe(nqi_tensor_record *record, const nqi_tensor_desc *desc
                                   .codec = desc->codec,
                                   .block_log2 = desc->block_log2,
                                   .codebook = desc->codebook,
-                                  .table = desc->table};
+                                  .table = desc->table,
+                                  .axis = NQ_NO_ID};
     for (uint32_t i = 0; i < desc->rank; i++)
         record->dims[i] = shape.dims[i] = desc->dims[i];
     NQI_TRY(nq_tensor_elements(&record->n_elements, &shape));
@@ -166,8 +173,10 @@ nq_status nqi_writer_add_tensor(nqi_writer *w, const nqi_tensor_desc *desc)
     if (w->state != NQI_WRITER_OPEN)
         return NQ_E_STATE;
     NQI_TRY(describe(&record, desc));
-    if (!references_fit(w, desc))
+    if (!references_fit(w, desc, record.n_elements))
         return NQ_E_ARG;
+    if (desc->codebook != NQ_NO_ID && find_table(w, desc->codebook)->record.n_channels > 0)
+        record.axis = desc->axis;
     NQI_TRY(bound_payload(&record, desc->max_block_bytes));
     NQI_TRY(reserve(&item, w, &w->tensors, sizeof(nqi_writer_tensor)));
     NQI_TRY(reserve_pool(&name, w, desc->name_bytes));

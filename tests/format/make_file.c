@@ -200,8 +200,22 @@ typedef struct spec {
     uint64_t dims[NQ_MAX_RANK];
     uint32_t n_levels;
     uint32_t storage;
-    uint32_t kind;
+    uint32_t kind; /* plus CHANNELS of an axis */
 } spec;
+
+/* Levels by channel, the indices of an axis; without it all elements have the same. */
+#define CHANNELS(axis) (8u * (1 + (axis)))
+
+static uint32_t likeness(const spec *s)
+{
+    return s->kind % 8;
+}
+
+/* 1 + the axis that has channels; 0: none. */
+static uint32_t channels_end(const spec *s)
+{
+    return s->kind / 8;
+}
 
 typedef struct named_case {
     const char *name;
@@ -353,6 +367,28 @@ static const spec stored[] = {
     {NQ_F4, S, 6, 1, {130}, 0, 0, 0},     {NQ_C64, S, 6, 1, {33}, 0, 0, 0},
 };
 
+/* Levels by channel: on every axis, all numbered alike (EVEN) or not, of few elements and many. */
+static const spec channels[] = {
+    {NQ_F32, F, 10, 2, {50, 60}, 16, NQ_LEVELS_F32, EVEN + CHANNELS(0)},
+    {NQ_F32, H, 10, 2, {50, 60}, 16, NQ_LEVELS_F32, SKEWED + CHANNELS(0)},
+    {NQ_F16, F, 10, 2, {50, 60}, 17, NQ_LEVELS_F16, EVEN + CHANNELS(1)},
+    {NQ_BF16, R, 10, 2, {50, 61}, 17, NQ_LEVELS_F16, SKEWED + CHANNELS(1)},
+    {NQ_F32, H, 10, 2, {2, 3000}, 300, NQ_LEVELS_GRID, SKEWED + CHANNELS(0)},
+    {NQ_F32, H, 10, 2, {3000, 2}, 300, NQ_LEVELS_GRID, SKEWED + CHANNELS(1)},
+    {NQ_F32, H, 12, 4, {7, 5, 4, 30}, 40, NQ_LEVELS_GRID, SKEWED + CHANNELS(1)},
+    {NQ_F32, R, 18, 4, {7, 5, 30, 4}, 40, NQ_LEVELS_F32, NEARLY_ZERO + CHANNELS(2)},
+    {NQ_F32, G, 14, 3, {1, 100, 200}, 30, NQ_LEVELS_F32, NEARLY_ZERO + CHANNELS(1)},
+    {NQ_F32, F, 6, 1, {100}, 1, NQ_LEVELS_F32, EVEN + CHANNELS(0)},
+};
+
+static const spec small_channels[] = {
+    {NQ_F32, F, 6, 2, {4, 20}, 6, NQ_LEVELS_F32, SKEWED + CHANNELS(0)},
+    {NQ_F16, H, 6, 2, {20, 5}, 6, NQ_LEVELS_F16, SKEWED + CHANNELS(1)},
+    {NQ_F32, H, 7, 3, {3, 4, 9}, 9, NQ_LEVELS_GRID, SKEWED + CHANNELS(1)},
+    {NQ_F32, F, 6, 2, {2, 400}, 300, NQ_LEVELS_GRID, SKEWED + CHANNELS(0)},
+    {NQ_F32, F, 6, 1, {30}, 1, NQ_LEVELS_F32, EVEN + CHANNELS(0)},
+};
+
 #undef S
 #undef F
 #undef H
@@ -365,7 +401,8 @@ static const spec stored[] = {
     }
 static const named_case cases[] = {
     CASE(widths), CASE(huffman), CASE(escapes), CASE(long_codes), CASE(lengths), CASE(shapes),
-    CASE(stored), CASE(small),   CASE(rans),    CASE(small_rans), CASE(gaps),    CASE(small_gaps)};
+    CASE(stored), CASE(small),   CASE(rans),    CASE(small_rans), CASE(gaps),    CASE(small_gaps),
+    CASE(channels), CASE(small_channels)};
 
 /* splitmix64 (Steele, Lea, Flood 2014). */
 static uint64_t next_random(uint64_t *state)
@@ -396,7 +433,7 @@ static bool is_stray(size_t i)
 static uint16_t random_index(const spec *s, size_t i, uint64_t *seed)
 {
     const uint64_t n = s->n_levels, r = next_random(seed);
-    switch (s->kind) {
+    switch (likeness(s)) {
     case SKEWED: { /* about twice as many of each as of the next, up and down from the middle */
         unsigned steps = 0;
         while (steps < 60 && (r >> steps & 1))
@@ -424,7 +461,7 @@ typedef struct prepared {
     nqi_encoder *encoder;
     uint8_t *data;
     size_t n;
-    char name[16];
+    char name[32];
 } prepared;
 
 static size_t element_count(const spec *s)
@@ -489,11 +526,11 @@ static nqi_encoder *encoder_of_turns(const spec *s, const uint16_t *indices, siz
 /* For escapes the encoder is told of every sixteenth index alone. */
 static nqi_encoder *encoder_for(const spec *s, const uint16_t *indices, size_t n)
 {
-    if (s->kind == LONG_CODES)
+    if (likeness(s) == LONG_CODES)
         return encoder_of_long_codes(s);
-    if (s->kind == IN_TURN)
+    if (likeness(s) == IN_TURN)
         return encoder_of_turns(s, indices, n);
-    if (s->kind != ESCAPES)
+    if (likeness(s) != ESCAPES)
         return make_encoder(s->codec, s->n_levels, indices, n, n > 0 ? NQI_ENCODER_EXACT : 0);
     uint16_t *seen = get(n, sizeof *seen);
     for (size_t i = 0; i < n; i++)
@@ -503,13 +540,59 @@ static nqi_encoder *encoder_for(const spec *s, const uint16_t *indices, size_t n
     return encoder;
 }
 
-static uint32_t add_levels(nqi_writer *w, const spec *s, uint64_t *seed)
+static uint32_t channel_count(const spec *s)
 {
-    float *levels = get(s->n_levels, sizeof *levels);
-    int64_t *cells = get(s->n_levels, sizeof *cells);
+    return channels_end(s) ? (uint32_t)s->dims[channels_end(s) - 1] : 0;
+}
+
+/* How the levels of channels are numbered; every second one as its neighbour. */
+static nqi_channel_desc *make_channels(const spec *s, uint64_t *seed)
+{
+    const uint32_t n = channel_count(s);
+    nqi_channel_desc *made = get(n, sizeof *made);
+    for (uint32_t i = 0; i < n; i++) {
+        const uint64_t r = next_random(seed);
+        const uint32_t first = (uint32_t)(r % (s->n_levels / 2 + 1));
+        made[i] = (nqi_channel_desc){
+            .first = first,
+            .n_levels = 1 + (uint32_t)((r >> 32) % (s->n_levels - first)),
+            .step = s->n_levels % 2 ? 0.001 + (double)(r >> 40) * 0x1p-24 : 0};
+        if (likeness(s) == EVEN)
+            made[i].first = 0, made[i].n_levels = s->n_levels;
+        else if (i % 2 == 1)
+            made[i].first = made[i - 1].first, made[i].n_levels = made[i - 1].n_levels;
+    }
+    return made;
+}
+
+/* Each index becomes one that its channel has. */
+static void fit_channels(uint16_t *indices, size_t n, const spec *s,
+                         const nqi_channel_desc *of_channel)
+{
+    size_t inner = 1;
+    for (uint32_t i = channels_end(s); i < s->rank; i++)
+        inner *= (size_t)s->dims[i];
+    for (size_t i = 0; i < n; i++) {
+        const nqi_channel_desc *c = &of_channel[i / inner % channel_count(s)];
+        indices[i] = (uint16_t)(c->first + indices[i] % c->n_levels);
+    }
+}
+
+static uint32_t add_levels(nqi_writer *w, const spec *s, const nqi_channel_desc *of_channel,
+                           uint64_t *seed)
+{
+    uint32_t n_stored = channels_end(s) ? 0 : s->n_levels, id;
+    for (uint32_t i = 0; i < channel_count(s); i++)
+        n_stored += of_channel[i].n_levels;
+    float *levels = get(n_stored, sizeof *levels);
+    int64_t *cells = get(n_stored, sizeof *cells);
     int64_t cell = -(int64_t)(s->n_levels / 2);
-    uint32_t id;
-    for (uint32_t i = 0; i < s->n_levels; i++) {
+    uint32_t left = 0, channel = 0;
+    for (uint32_t i = 0; i < n_stored; i++) {
+        if (channels_end(s) && left-- == 0) {
+            cell = -(int64_t)channel;
+            left = of_channel[channel++].n_levels - 1;
+        }
         const uint64_t r = next_random(seed);
         const uint32_t bits = (uint32_t)r; /* any float, NaN and infinity among them */
         memcpy(&levels[i], &bits, sizeof bits);
@@ -522,9 +605,14 @@ static uint32_t add_levels(nqi_writer *w, const spec *s, uint64_t *seed)
                                     .method = NQ_METHOD_KMEANS,
                                     .level_rule = NQ_LEVEL_MEAN,
                                     .n_levels = s->n_levels,
-                                    .step = s->storage == NQ_LEVELS_GRID ? 0.0123 : 0,
+                                    .step = s->storage == NQ_LEVELS_GRID &&
+                                                    (!channels_end(s) || s->n_levels % 2 == 0)
+                                                ? 0.0123
+                                                : 0,
                                     .levels = levels,
-                                    .cells = cells};
+                                    .cells = cells,
+                                    .n_channels = channel_count(s),
+                                    .channels = of_channel};
     must("codebook", nqi_writer_add_codebook(&id, w, &desc));
     free(levels);
     free(cells);
@@ -541,7 +629,8 @@ static void prepare(prepared *p, nqi_writer *w, const spec *s, uint64_t *seed)
                             .codec = s->codec,
                             .block_log2 = s->block_log2,
                             .codebook = NQ_NO_ID,
-                            .table = NQ_NO_ID};
+                            .table = NQ_NO_ID,
+                            .axis = channels_end(s) ? channels_end(s) - 1 : 0};
     p->n = element_count(s);
     if (s->codec == NQ_CODEC_STORED) {
         p->data = get(p->n, 8);
@@ -551,8 +640,12 @@ static void prepare(prepared *p, nqi_writer *w, const spec *s, uint64_t *seed)
         p->indices = get(p->n, sizeof *p->indices);
         for (size_t i = 0; i < p->n; i++)
             p->indices[i] = random_index(s, i, seed);
+        nqi_channel_desc *of_channel = make_channels(s, seed);
+        if (channels_end(s))
+            fit_channels(p->indices, p->n, s, of_channel);
         p->encoder = encoder_for(s, p->indices, p->n);
-        desc.codebook = add_levels(w, s, seed);
+        desc.codebook = add_levels(w, s, of_channel, seed);
+        free(of_channel);
         desc.table = add_table(w, s->codec, p->encoder);
         desc.max_block_bytes = put_blocks(NULL, p->encoder, p->indices, p->n, s->block_log2);
     }

@@ -20,6 +20,7 @@ import nq_codecs  # noqa: E402
 MAGIC = b"\x89NQ\r\n\x1a\n\0"
 HEADER_BYTES = 64
 MAX_LEVELS = 65536
+MAX_STORED_LEVELS = 1 << 26
 MAX_ELEMENTS = 1 << 57
 MAX_CELL = 1 << 53
 MAX_CODE_TABLE_BYTES = 1 << 20
@@ -169,6 +170,7 @@ class Table:
         self.offset = 0
         self.codec = self.n_levels = None
         self.step = 0.0
+        self.n_channels = self.n_stored = 0
         if self.kind in (KIND_F32, KIND_F16, KIND_GRID):
             self.read_codebook(r)
         elif self.kind != KIND_CODE:
@@ -185,7 +187,7 @@ class Table:
     def read_codebook(self, r):
         self.method, self.level_rule, flags = r.u(1), r.u(1), r.u(1)
         self.n_levels = r.varint()
-        if flags & ~1:
+        if flags & ~3:
             raise Refused("unsupported", "unknown flags of a codebook")
         if flags & 1:
             (self.step,) = struct.unpack("<d", r.take(8))
@@ -194,9 +196,18 @@ class Table:
         n, n_bytes = self.n_levels, self.n_bytes
         fits = {KIND_F32: n_bytes == 4 * n, KIND_F16: n_bytes == 2 * n,
                 KIND_GRID: 2 <= n_bytes <= 9 * n}[self.kind]
+        if flags & 2:
+            self.n_channels, self.n_stored = r.varint(), r.varint()
+            if not 1 <= self.n_channels <= self.n_stored <= MAX_STORED_LEVELS:
+                raise Refused("corrupt", "an impossible number of channels")
+            n = self.n_stored
+            least, most = {KIND_F32: (4 * n, 4 * n), KIND_F16: (2 * n, 2 * n),
+                           KIND_GRID: (2, 9 * n)}[self.kind]
+            fits = least <= n_bytes <= most + 18 * self.n_channels
         if not fits:
             raise Refused("corrupt", "a codebook's size contradicts its levels")
-        if self.step - self.step != 0 or (self.kind == KIND_GRID and self.step == 0):
+        if self.step - self.step != 0 or (self.kind == KIND_GRID and self.step == 0 and
+                                          not self.n_channels):
             raise Refused("corrupt", "an impossible step")
 
 
@@ -224,16 +235,20 @@ class Tensor:
             raise Refused("unsupported", "an unknown codec")
         if not 6 <= self.block_log2 <= 24:
             raise Refused("corrupt", "an impossible block size")
-        self.codebook = self.code_table = None
+        self.codebook = self.code_table = self.axis = None
         if self.codec != STORED:
             self.read_quantized(r)
         self.check_payload()
 
     def read_quantized(self, r):
         layout = r.u(1)
-        if layout != 0:
+        if layout > 1:
             raise Refused("unsupported", "an unknown layout")
         self.codebook, table = r.varint(), r.varint()
+        if layout == 1:
+            self.axis = r.u(1)
+            if self.axis >= len(self.shape):
+                raise Refused("corrupt", "channels of an axis that there is not")
         if self.dtype not in (F32, F16, BF16):
             raise Refused("unsupported", "a quantized tensor of such a type")
         self.code_table = table - 1 if table else None
@@ -253,11 +268,24 @@ class Tensor:
         if not fits:
             raise Refused("corrupt", "a payload that contradicts the shape")
 
+    def channels(self):
+        """The channel of each element; 0 of all where there are none."""
+        if self.axis is None:
+            return [0] * self.n
+        inner = 1
+        for dim in self.shape[self.axis + 1:]:
+            inner *= dim
+        return [i // inner % self.shape[self.axis] for i in range(self.n)]
+
     def check_tables(self, tables):
         if self.codec == STORED:
             return
         if self.codebook >= len(tables) or tables[self.codebook].kind == KIND_CODE:
             raise Refused("corrupt", "a tensor without its codebook")
+        if tables[self.codebook].n_channels != (0 if self.axis is None else self.shape[self.axis]):
+            raise Refused("corrupt", "a codebook for other channels")
+        if tables[self.codebook].n_stored > self.n:
+            raise Refused("corrupt", "more levels of channels than elements")
         if (self.code_table is None) != (self.codec == FIXED):
             raise Refused("corrupt", "a code table too few or too many")
         if self.code_table is not None and (self.code_table >= len(tables) or
@@ -336,14 +364,47 @@ class File:
             raise Refused("damaged", f"table {number}")
         return data
 
-    def levels(self, number):
-        """A codebook's levels, as the bits of f32."""
-        table, data = self.tables[number], self.table_data(number)
+    def codebook(self, number):
+        """For each channel the number of its first level and its levels, as the bits of f32; one
+        channel where there are none."""
+        table, c = self.tables[number], Cursor(self.table_data(number), what="a codebook's end")
+        if not table.n_channels:
+            numbers = [(0, table.n_levels)]
+        else:
+            numbers = self.channels(table, c)
+        books = [(first, self.channel_levels(table, c, n)) for first, n in numbers]
+        if c.left():
+            raise Refused("corrupt", "a codebook with bytes left over")
+        return books
+
+    @staticmethod
+    def channels(table, c):
+        """Number of the first level, and number of levels, of each channel."""
+        numbers = []
+        while len(numbers) < table.n_channels:
+            more, first, n = c.varint(), c.varint(), c.varint() + 1
+            if first + n > table.n_levels or len(numbers) + more >= table.n_channels:
+                raise Refused("corrupt", "channels that contradict their codebook")
+            numbers += [(first, n)] * (more + 1)
+        if sum(n for _, n in numbers) != table.n_stored:
+            raise Refused("corrupt", "channels with too few or too many levels")
+        return numbers
+
+    def channel_levels(self, table, c, n):
         if table.kind == KIND_F32:
-            return list(struct.unpack(f"<{table.n_levels}I", data))
+            return list(struct.unpack(f"<{n}I", c.take(4 * n)))
         if table.kind == KIND_F16:
-            return [f16_to_f32(half) for half in struct.unpack(f"<{table.n_levels}H", data)]
-        return [self.grid_level(table.step, cell) for cell in self.cells(table, data)]
+            return [f16_to_f32(half) for half in struct.unpack(f"<{n}H", c.take(2 * n))]
+        step = table.step
+        if table.n_channels and step == 0:
+            (step,) = struct.unpack("<d", c.take(8))
+            if step - step != 0 or step == 0:
+                raise Refused("corrupt", "an impossible step")
+        return [self.grid_level(step, cell) for cell in self.cells(c, n)]
+
+    def levels(self, number):
+        """A codebook's levels, of all channels one after another."""
+        return [bits for _, levels in self.codebook(number) for bits in levels]
 
     @staticmethod
     def grid_level(step, cell):
@@ -353,21 +414,18 @@ class File:
         return bits
 
     @staticmethod
-    def cells(table, data):
-        c = Cursor(data, what="a grid ends inside a run")
+    def cells(c, n_levels):
         cells = []
-        while len(cells) < table.n_levels:
+        while len(cells) < n_levels:
             if not cells:
                 raw = c.varint()
                 cell = -(raw + 1) // 2 if raw & 1 else raw // 2
             else:
                 cell = cells[-1] + c.varint() + 2
             n = c.varint() + 1
-            if n > table.n_levels - len(cells) or cell < -MAX_CELL or cell + n - 1 > MAX_CELL:
+            if n > n_levels - len(cells) or cell < -MAX_CELL or cell + n - 1 > MAX_CELL:
                 raise Refused("corrupt", "a run that is too long or too far")
             cells += range(cell, cell + n)
-        if c.left():
-            raise Refused("corrupt", "a grid with bytes left over")
         return cells
 
     def extents(self, tensor):
@@ -398,13 +456,22 @@ class File:
             yield data, min(tensor.units - (i << tensor.block_log2), 1 << tensor.block_log2)
 
     def indices(self, tensor):
+        """Numbers of levels, those of an element's channel where there are channels."""
         n_levels = self.tables[tensor.codebook].n_levels
         table = None if tensor.code_table is None else self.table_data(tensor.code_table)
         decode = nq_codecs.decoder(tensor.codec, n_levels, table)
         indices = []
         for data, n in self.blocks(tensor):
             indices += decode(data, n)
-        return indices
+        if tensor.axis is None:
+            return indices
+        books = self.codebook(tensor.codebook)
+        numbers = [index - books[channel][0] for index, channel in
+                   zip(indices, tensor.channels())]
+        if any(not 0 <= number < len(books[channel][1]) for number, channel in
+               zip(numbers, tensor.channels())):
+            raise Refused("corrupt", "an index that its channel does not have")
+        return numbers
 
     def stored(self, tensor):
         """The bytes of a stored tensor."""
@@ -414,8 +481,10 @@ class File:
         """Little-endian elements in the tensor's own type, or another short floating one."""
         dtype = tensor.dtype if dtype is None else dtype
         if tensor.codec != STORED:
-            narrow = [to_short(bits, dtype) for bits in self.levels(tensor.codebook)]
-            return b"".join(map(narrow.__getitem__, self.indices(tensor)))
+            books = [[to_short(bits, dtype) for bits in levels]
+                     for _, levels in self.codebook(tensor.codebook)]
+            return b"".join(books[channel][index] for index, channel in
+                            zip(self.indices(tensor), tensor.channels()))
         data = self.stored(tensor)
         if dtype == tensor.dtype:
             return data
@@ -466,8 +535,9 @@ def describe(f, tensor, arguments):
         table = f.tables[tensor.codebook]
         entry.update(codebook=tensor.codebook, levels=table.n_levels, step=table.step)
         if arguments.levels:
-            bits = struct.pack(f"<{table.n_levels}I", *f.levels(tensor.codebook))
-            entry["level_values"] = list(struct.unpack(f"<{table.n_levels}f", bits))
+            levels = f.levels(tensor.codebook)
+            bits = struct.pack(f"<{len(levels)}I", *levels)
+            entry["level_values"] = list(struct.unpack(f"<{len(levels)}f", bits))
         if arguments.indices:
             entry["indices"] = f.indices(tensor)
     return entry, (entry["name"], DTYPES[dtype][0], tensor.shape, values)

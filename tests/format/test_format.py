@@ -364,7 +364,8 @@ def jobs(root, make_file, nq, folder):
     yield "the worked example", lambda: check_example(root, make_file, folder)
     for name in run(make_file, "cases").decode().split():
         yield f"case {name}", lambda name=name: check_case(make_file, name, folder)
-    for path in (os.path.join(folder, name) for name in ("example.nq", "small.nq", "small_rans.nq", "small_gaps.nq")):
+    for path in (os.path.join(folder, name) for name in ("example.nq", "small.nq", "small_rans.nq", "small_gaps.nq",
+                                                       "small_channels.nq")):
         for kind in (damaged_plainly, damaged_index, damaged_tables, damaged_blocks):
             yield (f"{kind.__name__} of {os.path.basename(path)}",
                    lambda path=path, kind=kind: check_damage(make_file, path, kind, 1))

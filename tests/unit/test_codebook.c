@@ -38,12 +38,12 @@ static nq_status read_levels(float **levels, unsigned kind, double step, uint32_
                              const uint8_t *data, size_t n_bytes)
 {
     const nqi_table_record record = {
-        .kind = kind, .n_bytes = n_bytes, .n_levels = n_levels, .step = step};
+        .kind = kind, .n_bytes = n_bytes, .n_levels = n_levels, .n_stored = n_levels, .step = step};
     *levels = malloc(n_levels * sizeof(float));
     uint8_t *exact = malloc(n_bytes ? n_bytes : 1);
     if (n_bytes)
         memcpy(exact, data, n_bytes);
-    const nq_status status = nqi_codebook_read(*levels, &record, exact);
+    const nq_status status = nqi_codebook_read(*levels, NULL, &record, exact);
     free(exact);
     return status;
 }

@@ -52,7 +52,8 @@ static void test_quantized_records(void **state)
     check_quantized(0, 4, 0, 0, 3, NQ_E_CORRUPT); /* of rANS */
     check_quantized(0, 5, 0, 0, 3, NQ_E_UNSUPPORTED);
     check_quantized(0, 255, 0, 0, 3, NQ_E_UNSUPPORTED);
-    check_quantized(0, 1, 1, 0, 0, NQ_E_UNSUPPORTED); /* layout */
+    check_quantized(0, 1, 2, 0, 0, NQ_E_UNSUPPORTED); /* layout */
+    check_quantized(0, 1, 1, 0, 0, NQ_E_CORRUPT);     /* without an axis */
     check_quantized(0, 1, 0, 1, 0, NQ_E_CORRUPT);     /* a code table as codebook */
     check_quantized(0, 1, 0, 3, 0, NQ_E_CORRUPT);     /* no such table */
     check_quantized(0, 1, 0, 0xfffffffe, 0, NQ_E_CORRUPT);
@@ -231,9 +232,93 @@ static void test_steps(void **state)
         check_step(kind, 1, 0, kind == 3 ? NQ_E_CORRUPT : NQ_OK);
         check_step(kind, 1, -0.0, kind == 3 ? NQ_E_CORRUPT : NQ_OK);
         check_step(kind, 0, 0, kind == 3 ? NQ_E_CORRUPT : NQ_OK);
-        for (unsigned flags = 2; flags < 256; flags++)
+        for (unsigned flags = 4; flags < 256; flags++)
             check_step(kind, flags, 0.5, NQ_E_UNSUPPORTED);
     }
+}
+
+/* ---- Channels ------------------------------------------------------------------------------ */
+
+static bytes channels_body(uint64_t n_bytes, unsigned kind, double step, uint64_t n_levels,
+                           uint64_t n_channels, uint64_t n_stored)
+{
+    bytes body = codebook_body(n_bytes, kind, step != 0 ? 3 : 2, n_levels);
+    if (step != 0)
+        put_f64(&body, step);
+    put_varint(&body, n_channels);
+    put_varint(&body, n_stored);
+    return body;
+}
+
+static void check_channels(size_t n_bytes, unsigned kind, uint64_t n_levels, uint64_t n_channels,
+                           uint64_t n_stored, nq_status expected)
+{
+    bytes body = channels_body(n_bytes, kind, 0, n_levels, n_channels, n_stored);
+    check_table(&body, n_bytes, expected);
+}
+
+static void test_records_of_channels(void **state)
+{
+    (void)state;
+    check_channels(13, 1, 3, 2, 3, NQ_OK);
+    check_channels(9, 2, 3, 2, 3, NQ_OK);
+    check_channels(11, 3, 3, 2, 3, NQ_OK); /* a grid whose channels have their own steps */
+    check_channels(11, 1, 3, 2, 3, NQ_E_CORRUPT);
+    check_channels(12 + 36, 1, 3, 2, 3, NQ_OK);
+    check_channels(12 + 37, 1, 3, 2, 3, NQ_E_CORRUPT);
+    check_channels(6 + 37, 2, 3, 2, 3, NQ_E_CORRUPT);
+    check_channels(27 + 36, 3, 3, 2, 3, NQ_OK);
+    check_channels(27 + 37, 3, 3, 2, 3, NQ_E_CORRUPT);
+    check_channels(13, 1, 3, 0, 3, NQ_E_CORRUPT);
+    check_channels(13, 1, 3, 4, 3, NQ_E_CORRUPT); /* a channel without a level */
+    check_channels(2, 3, 3, 1, UINT64_C(1) << 26, NQ_OK);
+    check_channels(2, 3, 3, 1, (UINT64_C(1) << 26) + 1, NQ_E_CORRUPT);
+    check_channels(13, 1, 3, UINT64_C(1) << 32 | 2, UINT64_C(1) << 32 | 3, NQ_E_CORRUPT);
+    check_channels(13, 1, 0, 2, 3, NQ_E_CORRUPT);
+    bytes whole = channels_body(13, 1, 0.5, 3, 2, 3);
+    for (size_t n = 0; n <= whole.n; n++) {
+        bytes body = {0};
+        bytes_put(&body, whole.at, n);
+        check_table(&body, 13, n == whole.n ? NQ_OK : NQ_E_CORRUPT);
+    }
+    bytes_free(&whole);
+}
+
+/* A tensor of 2 x 6 elements that has channels on an axis, with a codebook of so many. */
+static void check_axis(unsigned layout, int axis, uint64_t n_channels, uint64_t n_stored,
+                       nq_status expected)
+{
+    nq_file f = {.size_width = 1};
+    bytes table = n_channels ? channels_body(4 * n_stored + 3, 1, 0, 9, n_channels, n_stored)
+                             : codebook_body(4 * n_stored, 1, 0, n_stored);
+    bytes_put(&f.data, some_bytes, 4 * n_stored + (n_channels ? 3 : 0));
+    end_table(&f, &table);
+    bytes body = begin_tensor(&f, &(shape){"n", 0, 2, {2, 6}, 6}, 5, 1);
+    put_u(&body, layout, 1);
+    put_varint(&body, 0);
+    put_varint(&body, 0);
+    if (axis >= 0)
+        put_u(&body, (unsigned)axis, 1);
+    bytes_put(&f.payloads, some_bytes, 5);
+    end_tensor(&f, &body);
+    check_file(&f, expected);
+}
+
+static void test_axes(void **state)
+{
+    (void)state;
+    check_axis(0, -1, 0, 9, NQ_OK);
+    check_axis(1, 0, 2, 9, NQ_OK);
+    check_axis(1, 1, 6, 9, NQ_OK);
+    check_axis(1, 0, 6, 9, NQ_E_CORRUPT);
+    check_axis(1, 1, 2, 9, NQ_E_CORRUPT);
+    check_axis(1, 2, 6, 9, NQ_E_CORRUPT);
+    check_axis(1, 255, 6, 9, NQ_E_CORRUPT);
+    check_axis(1, -1, 2, 9, NQ_E_CORRUPT);
+    check_axis(0, -1, 2, 9, NQ_E_CORRUPT);
+    check_axis(1, 0, 0, 9, NQ_E_CORRUPT);
+    check_axis(1, 0, 2, 12, NQ_OK);
+    check_axis(1, 0, 2, 13, NQ_E_CORRUPT); /* more levels than elements */
 }
 
 /* No table has more bytes than its levels can need: what is verified for each tensor that uses one
@@ -443,6 +528,8 @@ int main(void)
         cmocka_unit_test(test_sizes_of_quantized), cmocka_unit_test(test_block_sizes),
         cmocka_unit_test(test_dimensions),         cmocka_unit_test(test_cut_tensor_records),
         cmocka_unit_test(test_codebook_records),   cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_records_of_channels),
+        cmocka_unit_test(test_axes),
         cmocka_unit_test(test_sizes_of_tables),    cmocka_unit_test(test_code_table_records),
         cmocka_unit_test(test_cut_table_records),  cmocka_unit_test(test_data_beyond_the_end),
         cmocka_unit_test(test_sizes_that_wrap),    cmocka_unit_test(test_one_byte_too_few),
