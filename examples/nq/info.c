@@ -82,7 +82,7 @@ static report_row make_row(const archive *a, uint64_t i)
     const nq_tensor_info t = archive_tensor(a, i);
     return (report_row){.tensor = archive_describe(a, i),
                         .n_elements = t.n_elements,
-                        .is_quantized = t.codec != NQ_CODEC_STORED,
+                        .is_quantized = t.n_levels > 0,
                         .method = t.method,
                         .codec = t.codec,
                         .n_levels = t.n_levels,

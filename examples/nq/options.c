@@ -67,15 +67,19 @@ static const option options[] = {
     {"codec", 0, TRIED, "C", set_codec,
      "auto (default: the smallest file), fixed, huffman,\n"
      "rans, or huffman-gaps"},
-    {"lossless", 0, TRIED, NULL, NULL, NULL},
+    {"lossless", 0, TRIED, NULL, set_lossless,
+     "code without loss what can be: tensors of 8 and 16 bits, F16 and BF16\n"
+     "among them, which are not quantized then unless a rule gives them a\n"
+     "goal or keep=no; and F32 tensors that are stored otherwise"},
     {"keep", 0, TRIED, "GLOB...", set_keep,
      "store tensors of these names as they are; may be given again"},
     {"min-elems", 0, TRIED, "N", set_min_elems,
      "store tensors of fewer elements as they are; default 1024"},
     {"rule", 0, TRIED, "'GLOB:KEY=VALUE,...'", set_rule,
-     "step, levels, lambda, method, scope, level, codec, density, or\n"
-     "keep=yes|no for some tensors; of several that match a name the last\n"
-     "one holds; each tensor with a goal of its own has a codebook of its own"},
+     "step, levels, lambda, method, scope, level, codec, density,\n"
+     "keep=yes|no, or lossless=yes|no for some tensors; of several that\n"
+     "match a name the last one holds; each tensor with a goal of its own has\n"
+     "a codebook of its own"},
     {"dtype", 0, VERB_DECOMPRESS, "f32|f16|bf16", set_dtype,
      "type of floating tensors; default: the source's"},
     {"tensor", 0, VERB_DECOMPRESS, "GLOB", set_tensor,
@@ -108,9 +112,9 @@ static const verb verbs[] = {
      "with that ending replaced by .nq; for standard input it is standard output.\n"
      "F32, F16 and BF16 tensors with at least --min-elems elements are quantized, all others "
      "stored\n"
-     "as they are. A step that gives more than 65536 levels is refused, and the smallest that "
-     "works\n"
-     "is named (or, rarely, just one that works: finding the smallest would take too long).\n"},
+     "as they are, or coded without loss with --lossless. A step that gives more than 65536 levels is\n"
+     "refused, and the smallest that works is named (or, rarely, just one that works: finding the\n"
+     "smallest would take too long).\n"},
     {"decompress", VERB_DECOMPRESS, 1, "IN.nq [-o OUT.safetensors] [OPTIONS]",
      "Make safetensors of a .nq file",
      "IN.nq may be - for standard input. Without -o the output is IN with its ending .nq replaced "

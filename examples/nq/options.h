@@ -93,6 +93,7 @@ int set_lambda(cli_options *o, const char *name, const char *value);
 int set_allocate(cli_options *o, const char *name, const char *value);
 int set_density(cli_options *o, const char *name, const char *value);
 int set_rdo(cli_options *o, const char *name, const char *value);
+int set_lossless(cli_options *o, const char *name, const char *value);
 int set_target(cli_options *o, const char *name, const char *value);
 int set_scope(cli_options *o, const char *name, const char *value);
 int set_level(cli_options *o, const char *name, const char *value);

@@ -32,11 +32,22 @@ static nq_plan_tensor_options tensor_options(const planning *p, const nq_tensor 
     return options;
 }
 
+/* See nq_plan_options.lossless. */
+static bool is_lossless(const planning *p, const nq_tensor *tensor,
+                        const nq_plan_tensor_options *options)
+{
+    if (options->lossless != NQ_INHERIT)
+        return options->lossless == NQ_LOSSLESS_YES;
+    return p->o->plan.lossless == NQ_LOSSLESS_YES && tensor->dtype != NQ_F32 &&
+           options->target == NQ_INHERIT && options->keep != NQ_KEEP_NEVER;
+}
+
 static bool is_quantized(const planning *p, const nq_tensor *tensor,
                          const nq_plan_tensor_options *options)
 {
     const uint64_t n = run_elements(tensor);
     return run_is_weight(tensor->dtype) && n > 0 && options->keep != NQ_KEEP_ALWAYS &&
+           !is_lossless(p, tensor, options) &&
            (options->keep == NQ_KEEP_NEVER || n >= p->o->plan.min_elements);
 }
 

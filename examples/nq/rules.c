@@ -76,6 +76,13 @@ static int set_rule_keep(tensor_options *t, const char *name, const char *value)
     return choose(&t->keep, choices_keep, name, value);
 }
 
+static int set_rule_lossless(tensor_options *t, const char *name, const char *value)
+{
+    static const choice choices_lossless[] = {
+        {"yes", NQ_LOSSLESS_YES, false}, {"no", NQ_LOSSLESS_NO, false}, {NULL, 0, false}};
+    return choose(&t->lossless, choices_lossless, name, value);
+}
+
 static const struct {
     const char *name;
     int (*set)(tensor_options *, const char *name,
@@ -90,6 +97,7 @@ static const struct {
             {"level", set_rule_level},
             {"codec", set_rule_codec},
             {"keep", set_rule_keep},
+            {"lossless", set_rule_lossless},
             {"density", set_rule_density},
             {"rdo", NULL}};
 
@@ -115,7 +123,7 @@ static int read_setting(rule *r, const char *name, const char *text, size_t n)
     return cli_error(
         CLI_USAGE,
         "%s '%s': unknown key \"%s\" (there are step, levels, lambda, method, scope, level, "
-        "codec, density, keep)",
+        "codec, density, keep, lossless)",
         name, r->text, copy);
 }
 

@@ -254,6 +254,14 @@ int set_codec(cli_options *o, const char *name, const char *value)
     return code;
 }
 
+int set_lossless(cli_options *o, const char *name, const char *value)
+{
+    (void)name;
+    (void)value;
+    o->plan.lossless = NQ_LOSSLESS_YES;
+    return CLI_DONE;
+}
+
 /* ---- Which tensors ------------------------------------------------------------------------- */
 
 int texts_add(texts *list, const char *text)

@@ -1,5 +1,5 @@
 /*
- * The .nq file: named tensors, quantized or stored as they are, with metadata. docs/format/nq-v1.md
+ * The .nq file: named tensors, quantized, coded without loss or stored as they are, with metadata. docs/format/nq-v1.md
  * specifies it to the byte.
  *
  * A reader checks the header and the whole index once, when it is opened; every later question is
@@ -148,7 +148,7 @@ typedef struct nq_reader_info {
     uint64_t file_bytes;
     uint64_t original_bytes;       /* size of the source, as its writer stated it */
     uint64_t index_bytes;
-    uint64_t n_elements;           /* of F32, F16 and BF16 tensors, stored ones included */
+    uint64_t n_elements;           /* of F32, F16 and BF16 tensors, those not quantized included */
     uint64_t n_quantized_elements;
 } nq_reader_info;
 
@@ -177,7 +177,8 @@ typedef struct nq_tensor_info {
     uint64_t n_elements;
     uint64_t payload_bytes;      /* blocks and their directory, codebook and tables left out */
     uint64_t payload_offset;     /* from the start of the file */
-    uint32_t codec;              /* NQ_CODEC_*; NQ_CODEC_STORED: not quantized, and then: */
+    uint32_t codec;              /* NQ_CODEC_*. NQ_CODEC_STORED, or any with n_levels 0, which is
+                                    coded without loss: not quantized, and then: */
     uint32_t method;             /* NQ_METHOD_* (0) */
     uint32_t level_rule;         /* NQ_LEVEL_* (0) */
     uint32_t n_levels;           /* that codes tell apart: of the codebook; with channels at least

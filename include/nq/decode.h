@@ -75,10 +75,10 @@ NQ_API NQ_NODISCARD nq_status nq_decoder_init(nq_decoder **out, void *memory, si
 
 /*
  * Decodes elements first .. first + count - 1 (flat, row-major) into `out` (any alignment, host byte
- * order). dtype is NQ_F32, NQ_F16 or NQ_BF16 for a quantized tensor or a stored one of these three
+ * order). dtype is NQ_F32, NQ_F16 or NQ_BF16 for a quantized tensor or another one of these three
  * types: values are rounded to nearest, ties to even, and a quantized value is rounded once, from
- * its f32 level. A stored tensor may be read in its own type, whatever that is, bit for bit; for
- * elements narrower than a byte, first and count must then be at byte boundaries.
+ * its f32 level. A tensor that is not quantized may be read in its own type, whatever that is, bit for
+ * bit; for elements narrower than a byte, first and count must then be at byte boundaries.
  *
  * Reading on where the last call ended continues in the open block; a block entered in its middle
  * is decoded from its start.
@@ -91,8 +91,8 @@ NQ_API NQ_NODISCARD nq_status nq_decoder_read(nq_decoder *decoder, uint32_t dtyp
                                               uint64_t count, void *out) NQ_NOEXCEPT;
 
 /*
- * The same, to indices into the codebook, or that of the element's channel; NQ_E_ARG for a stored
- * tensor. Since 0.1.
+ * The same, to indices into the codebook, or that of the element's channel; NQ_E_ARG for a tensor
+ * without one. Since 0.1.
  */
 NQ_API NQ_NODISCARD nq_status nq_decoder_read_indices(nq_decoder *decoder, uint64_t first,
                                                       uint64_t count,
@@ -118,8 +118,8 @@ NQ_API NQ_NODISCARD nq_status nq_decoder_matvec(nq_decoder *decoder, uint64_t fi
 
 /*
  * The levels that indices stand for, owned by the decoder; of a tensor with channels, those of all
- * channels one after another. For a stored tensor *levels is NULL and *n_levels 0. NQ_OK, NQ_E_ARG.
- * Since 0.1.
+ * channels one after another. For a tensor that is not quantized *levels is NULL and *n_levels 0.
+ * NQ_OK, NQ_E_ARG. Since 0.1.
  */
 NQ_API NQ_NODISCARD nq_status nq_decoder_codebook(const nq_decoder *decoder, const float **levels,
                                                   size_t *n_levels) NQ_NOEXCEPT;

@@ -80,6 +80,15 @@ enum {
 /* Averaging of importance before it is floored and raised to its power. */
 enum { NQ_IMPORTANCE_EACH = 0, NQ_IMPORTANCE_TENSOR_MEAN = 1, NQ_IMPORTANCE_CHANNEL_MEAN = 2 };
 
+/*
+ * Coding without loss. With YES, tensors with elements of 8 or 16 bits, F16 and BF16 among them, are
+ * coded so that they come back bit for bit, and are not quantized, unless their own options have a
+ * target or NQ_KEEP_NEVER; so are F32 tensors that would be stored. Each gets a code of its own, of
+ * the codec that is asked for, where that makes it smaller; otherwise it is stored, as are tensors of
+ * all other types.
+ */
+enum { NQ_LOSSLESS_NO = 0, NQ_LOSSLESS_YES = 1 };
+
 /* "As the plan's options say", in nq_plan_tensor_options. */
 #define NQ_INHERIT UINT32_MAX
 
@@ -96,7 +105,7 @@ typedef struct nq_plan_options {
     uint32_t max_code_length;  /* Huffman: longest codeword in bits; 0: the codec's default */
     uint32_t block_log2;       /* elements of a block, 2^10..2^24; 0: NQ_BLOCK_LOG2_DEFAULT */
     uint32_t importance_mean;  /* NQ_IMPORTANCE_*; default each element its own */
-    uint64_t min_elements;     /* smaller tensors are stored as they are; default 1024 */
+    uint64_t min_elements;     /* smaller tensors are not quantized; default 1024 */
     uint64_t original_bytes;   /* size of the source, kept in the file; 0: the tensors' bytes */
     double target_value;
     double importance_power;   /* P in max(h, F mean h)^P; default 1 */
@@ -112,6 +121,8 @@ typedef struct nq_plan_options {
                                   codebook together: by h w^2 / 2 where there is importance, as given
                                   or averaged, by |w| otherwise. Equal ones stay or go together with
                                   the last that stays. Default 1 */
+    uint32_t lossless;         /* NQ_LOSSLESS_*; default no */
+    uint32_t unused;           /* 0 */
 } nq_plan_options;
 
 NQ_API void nq_plan_options_init_sized(nq_plan_options *options,
@@ -132,6 +143,9 @@ typedef struct nq_plan_tensor_options {
     uint32_t channel_axis; /* or NQ_INHERIT */
     double target_value;
     double density;        /* of this tensor by itself; 0: together with others, as the plan says */
+    uint32_t lossless;     /* NQ_LOSSLESS_* or NQ_INHERIT; YES of its own also keeps an F32 tensor from
+                              being quantized */
+    uint32_t unused;       /* 0 */
 } nq_plan_tensor_options;
 
 NQ_API void nq_plan_tensor_options_init_sized(nq_plan_tensor_options *options,
@@ -153,7 +167,7 @@ NQ_API void nq_plan_destroy(nq_plan *plan) NQ_NOEXCEPT;
  * Adds a tensor; the file keeps the order. Descriptions and names are copied; the data of both
  * tensors are borrowed until the plan is written or destroyed, and must not change. Tensors of a
  * type other than F32, F16 and BF16, those without elements or with fewer than min_elements, and
- * those kept by their options are stored as they are and not looked into.
+ * those kept by their options are stored as they are and not looked into, or coded without loss.
  *
  * importance (may be NULL): the diagonal of the loss's Hessian or a stand-in, F32, F16, BF16 or F64,
  * of a shape that broadcasts to the tensor's as in numpy. Either all tensors that share a codebook

@@ -13,7 +13,7 @@
 NQ_BEGIN_DECLS
 
 /* Element types. The values are part of the file format and never change. Only NQ_F32, NQ_F16 and
- * NQ_BF16 can be quantized; all others are carried byte for byte. */
+ * NQ_BF16 can be quantized; all others come back bit for bit. */
 enum {
     NQ_F32 = 0,
     NQ_F16 = 1,

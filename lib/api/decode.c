@@ -149,8 +149,12 @@ static nq_status open_block(nq_decoder *d, uint64_t block, bool verifies)
     if (d->tensor.codec != NQ_CODEC_STORED) {
         const uint64_t left = d->n_units - (block << d->tensor.block_log2);
         d->block_elems = (uint32_t)NQI_MIN(left, UINT64_C(1) << d->tensor.block_log2);
-        status = nqi_block_begin(&d->block, d->block_memory, d->code, d->bytes, extent.n_bytes,
-                                 d->block_elems);
+        const size_t raw_bytes = (size_t)d->block_elems * d->raw_bytes;
+        if (extent.n_bytes < raw_bytes)
+            return fail(d, NQ_E_TRUNCATED, "a block contradicts its code", element, extent.offset);
+        d->raw = d->bytes + (extent.n_bytes - raw_bytes);
+        status = nqi_block_begin(&d->block, d->block_memory, d->code, d->bytes,
+                                 extent.n_bytes - raw_bytes, d->block_elems);
         if (status != NQ_OK)
             return fail(d, status, "a block contradicts its code", element, extent.offset);
     }
@@ -199,12 +203,39 @@ nq_status nqi_decoder_check_block(nq_decoder *d, uint64_t block)
     return NQ_OK;
 }
 
-/* ---- Quantized tensors --------------------------------------------------------------------- */
+/* ---- Conversion ---------------------------------------------------------------------------- */
 
 static uint16_t narrow_value(float value, uint32_t dtype)
 {
     return dtype == NQ_F16 ? nqi_f32_to_f16(value) : nqi_f32_to_bf16(value);
 }
+
+/* One stored element of a floating type that has 32 or 16 bits. */
+static float stored_value(const uint8_t *bytes, uint32_t dtype)
+{
+    if (dtype == NQ_F32)
+        return nqi_f32_from_bits(nqi_load_le32(bytes));
+    const uint16_t half = nqi_load_le16(bytes);
+    return dtype == NQ_F16 ? nqi_f16_to_f32(half) : nqi_bf16_to_f32(half);
+}
+
+size_t nqi_decoder_convert(uint8_t *out, uint32_t to, const uint8_t *bytes, size_t n_bytes,
+                           uint32_t from)
+{
+    const size_t from_bytes = nqi_dtype_unit(from);
+    const size_t to_bytes = nqi_dtype_unit(to);
+    const size_t n = n_bytes / from_bytes;
+    for (size_t i = 0; i < n; i++) {
+        const float value = stored_value(bytes + i * from_bytes, from);
+        if (to == NQ_F32)
+            nqi_store_f32(out + i * to_bytes, value);
+        else
+            nqi_store_u16(out + i * to_bytes, narrow_value(value, to));
+    }
+    return n * to_bytes;
+}
+
+/* ---- Coded tensors ------------------------------------------------------------------------- */
 
 /* Each level is rounded once, not each element. */
 static void narrow_levels(nq_decoder *d, uint32_t dtype)
@@ -239,20 +270,23 @@ static void emit(uint8_t *out, const nq_decoder *d, uint32_t dtype, size_t place
         d->kernels->u16(out, d->narrow, d->n_levels, (const uint8_t *)d->piece + place, n);
 }
 
-static nq_status read_quantized(nq_decoder *d, uint32_t dtype, uint64_t first, uint64_t count,
+static nq_status read_coded(nq_decoder *d, uint32_t dtype, uint64_t first, uint64_t count,
                                 uint8_t *out)
 {
-    if (dtype != NQ_F32)
+    const bool is_lossless = d->n_levels == 0;
+    if (dtype != NQ_F32 && !is_lossless)
         narrow_levels(d, dtype);
     while (count > 0) {
         size_t place, n;
         NQI_TRY(nqi_decoder_seek(d, first, &place, &n));
         n = (size_t)NQI_MIN(n, count);
-        if (d->n_channels)
+        if (is_lossless)
+            nqi_lossless_emit(out, d, dtype, place, n);
+        else if (d->n_channels)
             nqi_channels_emit(out, d, dtype, first, place, n);
         else
             emit(out, d, dtype, place, n);
-        out += n * (dtype == NQ_F32 ? sizeof(float) : sizeof(uint16_t));
+        out += n * nqi_dtype_unit(dtype);
         first += n;
         count -= n;
     }
@@ -279,32 +313,6 @@ static nq_status read_indices(nq_decoder *d, uint64_t first, uint64_t count, uin
 
 /* ---- Stored tensors ------------------------------------------------------------------------ */
 
-/* One stored element of a floating type that has 32 or 16 bits. */
-static float stored_value(const uint8_t *bytes, uint32_t dtype)
-{
-    if (dtype == NQ_F32)
-        return nqi_f32_from_bits(nqi_load_le32(bytes));
-    const uint16_t half = nqi_load_le16(bytes);
-    return dtype == NQ_F16 ? nqi_f16_to_f32(half) : nqi_bf16_to_f32(half);
-}
-
-/* Converts the elements in n_bytes; returns the bytes written. */
-static size_t convert(uint8_t *out, uint32_t to, const uint8_t *bytes, size_t n_bytes,
-                      uint32_t from)
-{
-    const size_t from_bytes = nqi_dtype_unit(from);
-    const size_t to_bytes = nqi_dtype_unit(to);
-    const size_t n = n_bytes / from_bytes;
-    for (size_t i = 0; i < n; i++) {
-        const float value = stored_value(bytes + i * from_bytes, from);
-        if (to == NQ_F32)
-            nqi_store_f32(out + i * to_bytes, value);
-        else
-            nqi_store_u16(out + i * to_bytes, narrow_value(value, to));
-    }
-    return n * to_bytes;
-}
-
 static nq_status read_stored(nq_decoder *d, uint32_t dtype, uint64_t first, uint64_t count,
                              uint8_t *out)
 {
@@ -323,7 +331,7 @@ static nq_status read_stored(nq_decoder *d, uint32_t dtype, uint64_t first, uint
             nqi_copy_ordered(out, bytes, n, nqi_dtype_unit(own));
             out += n;
         } else {
-            out += convert(out, dtype, bytes, n, own);
+            out += nqi_decoder_convert(out, dtype, bytes, n, own);
         }
         at += n;
         left -= n;
@@ -349,7 +357,7 @@ nq_status nqi_decoder_read(nq_decoder *d, uint32_t dtype, uint64_t first, uint64
                            uint8_t *out)
 {
     return d->tensor.codec == NQ_CODEC_STORED ? read_stored(d, dtype, first, count, out)
-                                              : read_quantized(d, dtype, first, count, out);
+                                              : read_coded(d, dtype, first, count, out);
 }
 
 static nq_status wrong_read(nq_decoder *d, uint64_t first)
@@ -375,7 +383,7 @@ nq_status nq_decoder_read_indices(nq_decoder *decoder, uint64_t first, uint64_t 
     if (!decoder)
         return NQ_E_ARG;
     nqi_diag_set(&decoder->diag, NQ_OK, "");
-    if ((!indices && count > 0) || decoder->tensor.codec == NQ_CODEC_STORED ||
+    if ((!indices && count > 0) || decoder->n_levels == 0 ||
         nqi_decoder_check_range(decoder, NQ_F32, first, count) != NQ_OK)
         return wrong_read(decoder, first);
     return read_indices(decoder, first, count, indices);

@@ -26,11 +26,12 @@ struct nq_decoder {
     uint64_t n_blocks;
     uint64_t directory_bytes;
     uint32_t flags;
-    uint32_t n_levels; /* that codes tell apart */
+    uint32_t n_levels; /* that codes tell apart; 0 if there is no codebook */
     uint32_t n_stored; /* levels of all channels; n_levels without */
     uint32_t n_channels; /* 0: all elements have the same levels */
     uint64_t inner;      /* elements of one channel that lie behind each other */
     bool renumbers;      /* codes have other numbers for some channel's levels */
+    unsigned raw_bytes;  /* of an element, behind a block's coded indices */
 
     /* Memory behind this struct. */
     float *levels;
@@ -51,6 +52,7 @@ struct nq_decoder {
     uint32_t block_elems;
     uint64_t open_block; /* NQ_NONE */
     const uint8_t *bytes;
+    const uint8_t *raw;
     uint64_t bytes_offset; /* in the file */
     nqi_block *block;
 
@@ -118,6 +120,15 @@ nq_status nqi_channels_renumber(nq_decoder *decoder, uint64_t element, size_t n)
 /* Values of n elements from `element` on, which are in the piece at `place`. */
 void nqi_channels_emit(uint8_t *out, const nq_decoder *decoder, uint32_t dtype, uint64_t element,
                        size_t place, size_t n);
+
+/* n elements of a tensor that is coded without loss, from `place` of the piece on. */
+void nqi_lossless_emit(uint8_t *out, const nq_decoder *decoder, uint32_t dtype, size_t place,
+                       size_t n);
+
+/* Converts the elements in n_bytes, as they are stored, from one floating type to another in host
+ * order; returns the bytes written. */
+size_t nqi_decoder_convert(uint8_t *out, uint32_t to, const uint8_t *bytes, size_t n_bytes,
+                           uint32_t from);
 
 /* Number of the first element that has bits in a block. */
 uint64_t nqi_decoder_first_element(const nq_decoder *decoder, uint64_t block);

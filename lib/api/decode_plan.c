@@ -6,6 +6,7 @@
 
 #include "base/diag.h"
 #include "codec/checksum.h"
+#include "codec/patterns_fmt.h"
 #include "cpu/cpu.h"
 
 /* Offsets from the aligned start of the memory. */
@@ -31,6 +32,7 @@ typedef struct subject {
     uint64_t n_units;
     uint64_t n_blocks;
     uint64_t directory_bytes;
+    uint32_t n_indices; /* that there are: levels, or patterns */
 } subject;
 
 static subject make_subject(const nq_reader *reader, uint64_t tensor)
@@ -41,8 +43,9 @@ static subject make_subject(const nq_reader *reader, uint64_t tensor)
     s.n_units = nqi_block_units(t->codec, t->n_elements, nq_dtype_bits(t->dtype));
     s.n_blocks = nqi_block_count(s.n_units, t->block_log2);
     s.directory_bytes = nqi_directory_bytes(t->codec, t->n_elements, s.n_blocks);
-    if (t->codec != NQ_CODEC_STORED)
+    if (t->codebook != NQ_NO_ID)
         nqi_reader_get_table(&s.codebook, reader, t->codebook);
+    s.n_indices = nqi_record_is_lossless(t) ? nqi_pattern_indices(t->dtype) : s.codebook.n_levels;
     if (t->table != NQ_NO_ID)
         nqi_reader_get_table(&s.table, reader, t->table);
     return s;
@@ -143,7 +146,7 @@ static nq_status code_bytes(size_t *code, size_t *block, const subject *s, uint3
     if (!s->reader->source.read && n_bytes > 0)
         NQI_TRY(table_data(&data, s, &s->table, NULL, diag));
     const nq_status status =
-        nqi_code_size(code, block, s->tensor.codec, s->codebook.n_levels, data, n_bytes,
+        nqi_code_size(code, block, s->tensor.codec, s->n_indices, data, n_bytes,
                       flags & NQ_DECODER_SMALL_TABLES ? NQI_CODE_SMALL : 0);
     return status == NQ_OK ? NQ_OK
                            : fail(diag, status, "the code table is not valid", s, s->table.offset);
@@ -197,7 +200,7 @@ static nq_status load_code(nq_decoder *d, const subject *s, void *memory, uint64
     const uint8_t *data;
     NQI_TRY(table_data(&data, s, &s->table, d->buffer, diag));
     const nq_status status =
-        nqi_code_init(&d->code, memory, s->tensor.codec, d->n_levels, data,
+        nqi_code_init(&d->code, memory, s->tensor.codec, s->n_indices, data,
                       (size_t)s->table.n_bytes,
                       d->flags & NQ_DECODER_SMALL_TABLES ? NQI_CODE_SMALL : 0, cpu);
     return status == NQ_OK ? NQ_OK
@@ -234,7 +237,10 @@ nq_status nqi_decoder_build(nq_decoder **out, void *memory, size_t memory_bytes,
                       .channels = (nqi_channel *)(void *)(base + p.channels),
                       .narrow = (uint16_t *)(void *)(base + p.narrow),
                       .piece = base + p.piece,
-                      .is_narrow = s.codebook.n_levels <= 256,
+                      .is_narrow = s.n_indices <= 256,
+                      .raw_bytes = nqi_record_is_lossless(&s.tensor)
+                                       ? nqi_pattern_raw_bytes(s.tensor.dtype)
+                                       : 0,
                       .buffer = base + p.buffer,
                       .buffer_bytes = p.buffer_bytes,
                       .block_memory = base + p.block,
@@ -245,7 +251,8 @@ nq_status nqi_decoder_build(nq_decoder **out, void *memory, size_t memory_bytes,
         const uint64_t cpu =
             nqi_cpu_features() & ~(options->cpu_disabled | reader->cpu_disabled);
         d->kernels = nqi_levels_kernels_for(cpu);
-        NQI_TRY(load_codebook(d, &s, diag));
+        if (d->n_levels > 0)
+            NQI_TRY(load_codebook(d, &s, diag));
         NQI_TRY(load_code(d, &s, base + p.code, cpu, diag));
     }
     *out = d;

@@ -37,7 +37,8 @@ static nq_plan_tensor_options default_tensor_options(void)
                                     .scope = NQ_INHERIT,
                                     .level_rule = NQ_INHERIT,
                                     .codec = NQ_INHERIT,
-                                    .channel_axis = NQ_INHERIT};
+                                    .channel_axis = NQ_INHERIT,
+                                    .lossless = NQ_INHERIT};
 }
 
 void nq_plan_options_init_sized(nq_plan_options *options, uint32_t struct_size)
@@ -123,6 +124,8 @@ nq_status nqi_plan_options_read(nq_plan_options *full, const nq_plan_options *gi
         return NQ_E_ARG;
     if (full->rdo > 1 || !is_finite(full->rdo_lambda) || full->rdo_lambda < 0)
         return NQ_E_ARG;
+    if (full->lossless > NQ_LOSSLESS_YES || full->unused != 0)
+        return NQ_E_ARG;
     if (full->channel_axis >= NQ_MAX_RANK || full->max_code_length > NQI_HUFFMAN_MAX_LENGTH)
         return NQ_E_ARG;
     if (full->block_log2 != 0 &&
@@ -159,5 +162,7 @@ nq_status nqi_plan_tensor_options_read(nq_plan_tensor_options *full,
         NQI_TRY(check_enum(full->level_rule, NQ_LEVEL_GRID, NQ_LEVEL_GRID));
     if (full->codec != NQ_INHERIT)
         NQI_TRY(check_codec(full->codec));
+    if ((full->lossless != NQ_INHERIT && full->lossless > NQ_LOSSLESS_YES) || full->unused != 0)
+        return NQ_E_ARG;
     return full->channel_axis != NQ_INHERIT && full->channel_axis >= NQ_MAX_RANK ? NQ_E_ARG : NQ_OK;
 }

@@ -32,7 +32,7 @@ static uint32_t count_tables(const nqi_model *m)
         for (uint32_t k = 0; k < NQI_N_CODES; k++)
             n += k != NQI_CODE_FIXED && m->groups[i].codes[k];
     for (uint64_t i = 0; i < m->n_tensors; i++)
-        n += m->tensors[i].own != NULL;
+        n += m->tensors[i].own != NULL || m->tensors[i].table != NULL;
     return n;
 }
 

@@ -197,7 +197,7 @@ nq_status nq_reader_tensor(const nq_reader *reader, uint64_t i, nq_tensor_info *
                            .block_log2 = record.block_log2,
                            .channel_axis = record.axis};
     memcpy(full.dims, record.dims, sizeof full.dims);
-    if (record.codec != NQ_CODEC_STORED)
+    if (record.codebook != NQ_NO_ID)
         fill_codebook(&full, reader, record.codebook);
     return nqi_versioned_write(info, &full, (uint32_t)sizeof full, TENSOR_INFO_FIRST_SIZE);
 }

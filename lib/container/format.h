@@ -48,8 +48,9 @@ enum {
 #define NQI_CODEBOOK_HAS_STEP 1u
 #define NQI_CODEBOOK_BY_CHANNEL 2u
 
-/* How a quantized tensor finds its levels. */
-enum { NQI_LAYOUT_PLAIN = 0, NQI_LAYOUT_CHANNELS = 1 };
+/* What the indices of a coded tensor are: numbers of levels, of one codebook or by channel, or bit
+ * patterns (codec/patterns_fmt.h). */
+enum { NQI_LAYOUT_PLAIN = 0, NQI_LAYOUT_CHANNELS = 1, NQI_LAYOUT_PATTERNS = 2 };
 
 /* Levels of all channels of a codebook: 256 for each of 2^18 channels. */
 #define NQI_MAX_STORED_LEVELS (UINT64_C(1) << 26)

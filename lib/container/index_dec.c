@@ -5,6 +5,7 @@
 #include "container/index_dec.h"
 
 #include "base/number.h"
+#include "codec/patterns_fmt.h"
 
 static nq_status corrupt(nqi_defect *defect, const char *what)
 {
@@ -159,25 +160,29 @@ static nq_status read_shape(nqi_tensor_record *record, nqi_defect *defect, nqi_c
     return NQ_OK;
 }
 
-/* How quantized elements are to be understood. */
-static nq_status read_quantized(nqi_tensor_record *record, nqi_defect *defect, nqi_cursor *c)
+/* How the indices of a coded tensor are to be understood. */
+static nq_status read_coded(nqi_tensor_record *record, nqi_defect *defect, nqi_cursor *c)
 {
     uint8_t raw_layout, raw_axis = 0;
-    uint64_t raw_codebook, raw_table;
+    uint64_t raw_codebook = 0, raw_table;
     if (!nqi_cursor_u8(c, &raw_layout))
         return corrupt(defect, "a tensor's record ends too early");
-    if (raw_layout > NQI_LAYOUT_CHANNELS)
+    if (raw_layout > NQI_LAYOUT_PATTERNS)
         return unsupported(defect, "a tensor of an unknown layout");
-    if (!nqi_cursor_varint(c, &raw_codebook) || !nqi_cursor_varint(c, &raw_table) ||
+    const bool is_lossless = raw_layout == NQI_LAYOUT_PATTERNS;
+    if ((!is_lossless && !nqi_cursor_varint(c, &raw_codebook)) ||
+        !nqi_cursor_varint(c, &raw_table) ||
         (raw_layout == NQI_LAYOUT_CHANNELS && !nqi_cursor_u8(c, &raw_axis)))
         return corrupt(defect, "a tensor's record ends too early");
     if (raw_layout == NQI_LAYOUT_CHANNELS && raw_axis >= record->rank)
         return corrupt(defect, "a tensor without the axis of its channels");
     if (raw_codebook >= NQ_NO_ID || raw_table > NQ_NO_ID)
         return corrupt(defect, "a tensor that names an impossible table");
-    if (!nqi_is_weight_type(record->dtype))
+    if (!is_lossless && !nqi_is_weight_type(record->dtype))
         return unsupported(defect, "a quantized tensor of a type that is not F32, F16 or BF16");
-    record->codebook = (uint32_t)raw_codebook;
+    if (is_lossless && nqi_pattern_indices(record->dtype) == 0)
+        return unsupported(defect, "a coded tensor of a type whose patterns have no code");
+    record->codebook = is_lossless ? NQ_NO_ID : (uint32_t)raw_codebook;
     record->table = raw_table == 0 ? NQ_NO_ID : (uint32_t)(raw_table - 1);
     record->axis = raw_layout == NQI_LAYOUT_CHANNELS ? raw_axis : NQ_NO_ID;
     return NQ_OK;
@@ -218,7 +223,7 @@ nq_status nqi_index_tensor(nqi_tensor_record *record, nqi_defect *defect, nqi_cu
     record->codec = raw_codec;
     record->block_log2 = raw_log2;
     if (raw_codec != NQ_CODEC_STORED)
-        NQI_TRY(read_quantized(record, defect, &r));
+        NQI_TRY(read_coded(record, defect, &r));
     return check_payload(record, defect);
 }
 

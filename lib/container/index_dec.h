@@ -43,10 +43,16 @@ typedef struct nqi_tensor_record {
     uint32_t rank;
     uint32_t codec;
     uint32_t block_log2;
-    uint32_t codebook; /* NQ_NO_ID for stored */
+    uint32_t codebook; /* NQ_NO_ID for stored ones and for patterns */
     uint32_t table;    /* NQ_NO_ID without */
     uint32_t axis;     /* of its channels; NQ_NO_ID without */
 } nqi_tensor_record;
+
+/* Whether the tensor is coded without loss: NQI_LAYOUT_PATTERNS. */
+static inline bool nqi_record_is_lossless(const nqi_tensor_record *record)
+{
+    return record->codec != NQ_CODEC_STORED && record->codebook == NQ_NO_ID;
+}
 
 /* A defect of the file: what to report. */
 typedef struct nqi_defect {

@@ -82,15 +82,23 @@ static uint64_t table_reference(uint32_t table)
     return table == NQ_NO_ID ? 0 : (uint64_t)table + 1;
 }
 
+static uint32_t layout_of(const nqi_tensor_record *record)
+{
+    if (nqi_record_is_lossless(record))
+        return NQI_LAYOUT_PATTERNS;
+    return record->axis == NQ_NO_ID ? NQI_LAYOUT_PLAIN : NQI_LAYOUT_CHANNELS;
+}
+
 static uint64_t tensor_body(const nqi_tensor_record *record, unsigned size_width)
 {
     uint64_t n_bytes = size_width + 2 + text_bytes(record->name_bytes) + 2;
     for (uint32_t i = 0; i < record->rank; i++)
         n_bytes += nqi_varint_bytes(record->dims[i]);
     if (record->codec != NQ_CODEC_STORED)
-        n_bytes += 1 + nqi_varint_bytes(record->codebook) +
-                   nqi_varint_bytes(table_reference(record->table)) +
+        n_bytes += 1 + nqi_varint_bytes(table_reference(record->table)) +
                    (record->axis != NQ_NO_ID);
+    if (record->codebook != NQ_NO_ID)
+        n_bytes += nqi_varint_bytes(record->codebook);
     return n_bytes;
 }
 
@@ -112,8 +120,9 @@ void nqi_index_put_tensor(nqi_out *o, const nqi_tensor_record *record, unsigned 
     nqi_out_le(o, record->block_log2, 1);
     if (record->codec == NQ_CODEC_STORED)
         return;
-    nqi_out_le(o, record->axis == NQ_NO_ID ? NQI_LAYOUT_PLAIN : NQI_LAYOUT_CHANNELS, 1);
-    nqi_out_varint(o, record->codebook);
+    nqi_out_le(o, layout_of(record), 1);
+    if (!nqi_record_is_lossless(record))
+        nqi_out_varint(o, record->codebook);
     nqi_out_varint(o, table_reference(record->table));
     if (record->axis != NQ_NO_ID)
         nqi_out_le(o, record->axis, 1);

@@ -255,14 +255,11 @@ static nq_status walk_tables(walk *w)
     return NQ_OK;
 }
 
-/* That the tables which a tensor names exist and are what they should be. */
-static nq_status check_references(walk *w, const nqi_tensor_record *tensor)
+/* That a quantized tensor has a codebook that fits. */
+static nq_status check_codebook(walk *w, const nqi_tensor_record *tensor)
 {
     nqi_table_record table;
-    const uint32_t n_tables = w->reader->header.n_tables;
-    if (tensor->codec == NQ_CODEC_STORED)
-        return NQ_OK;
-    if (tensor->codebook >= n_tables)
+    if (tensor->codebook >= w->reader->header.n_tables)
         return nqi_defect_set(&w->defect, NQ_E_CORRUPT, "a tensor without its codebook", 0);
     nqi_reader_get_table(&table, w->reader, tensor->codebook);
     if (table.kind == NQI_TABLE_CODE)
@@ -273,6 +270,18 @@ static nq_status check_references(walk *w, const nqi_tensor_record *tensor)
                               "a tensor whose codebook has other channels", 0);
     if (n_channels > 0 && table.n_stored > tensor->n_elements)
         return nqi_defect_set(&w->defect, NQ_E_CORRUPT, "more levels of channels than elements", 0);
+    return NQ_OK;
+}
+
+/* That the tables which a tensor names exist and are what they should be. */
+static nq_status check_references(walk *w, const nqi_tensor_record *tensor)
+{
+    nqi_table_record table;
+    const uint32_t n_tables = w->reader->header.n_tables;
+    if (tensor->codec == NQ_CODEC_STORED)
+        return NQ_OK;
+    if (!nqi_record_is_lossless(tensor))
+        NQI_TRY(check_codebook(w, tensor));
     const bool wants_table = tensor->codec != NQ_CODEC_FIXED;
     if (wants_table != (tensor->table != NQ_NO_ID) || (wants_table && tensor->table >= n_tables))
         return nqi_defect_set(&w->defect, NQ_E_CORRUPT, "a tensor without its code table", 0);
@@ -296,7 +305,7 @@ static void count_elements(nq_reader *reader, const nqi_tensor_record *tensor)
     count(&reader->n_all_elements, tensor->n_elements);
     if (nqi_is_weight_type(tensor->dtype))
         count(&reader->n_elements, tensor->n_elements);
-    if (tensor->codec != NQ_CODEC_STORED)
+    if (tensor->codebook != NQ_NO_ID)
         count(&reader->n_quantized_elements, tensor->n_elements);
 }
 

@@ -66,7 +66,8 @@ nq_status nqi_codebook_bytes(uint64_t *n_bytes, const nqi_codebook_desc *desc);
 nq_status nqi_writer_add_table(uint32_t *id, nqi_writer *w, uint32_t codec, const uint8_t *bytes,
                                size_t n_bytes);
 
-/* A tensor. Quantized tensors name a codebook; codecs with a table name that. */
+/* A tensor. Quantized tensors name a codebook, those that are coded without loss none; codecs with a
+ * table name that. */
 typedef struct nqi_tensor_desc {
     const char *name;
     uint64_t name_bytes;
@@ -75,7 +76,7 @@ typedef struct nqi_tensor_desc {
     const uint64_t *dims;
     uint32_t codec;           /* NQ_CODEC_STORED, _FIXED, _HUFFMAN, _RANS */
     uint32_t block_log2;      /* NQI_BLOCK_LOG2_MIN..MAX: elements of a block; stored: its bytes */
-    uint32_t codebook;        /* NQ_NO_ID for stored */
+    uint32_t codebook;        /* NQ_NO_ID for stored and for patterns (codec/patterns_fmt.h) */
     uint32_t table;           /* NQ_NO_ID for stored and for codecs without a table */
     uint32_t axis;            /* where the codebook has channels: as many as this axis has indices; and
                                  no more levels in all than the tensor has elements */

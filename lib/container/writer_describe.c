@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/number.h"
+#include "codec/patterns_fmt.h"
 #include "container/codebook_enc.h"
 #include "container/writer_impl.h"
 
@@ -110,20 +111,24 @@ static const nqi_writer_table *find_table(const nqi_writer *w, uint32_t id)
     return id < w->tables.count ? (const nqi_writer_table *)w->tables.items + id : NULL;
 }
 
+static bool codebook_fits(const nqi_writer *w, const nqi_tensor_desc *desc, uint64_t n_elements)
+{
+    const nqi_writer_table *codebook = find_table(w, desc->codebook);
+    if (!nqi_is_weight_type(desc->dtype) || !codebook || codebook->record.kind == NQI_TABLE_CODE)
+        return false;
+    return codebook->record.n_channels == 0 ||
+           (desc->axis < desc->rank && desc->dims[desc->axis] == codebook->record.n_channels &&
+            codebook->record.n_stored <= n_elements);
+}
+
 /* That a tensor names the tables which its codec needs, and no others. */
 static bool references_fit(const nqi_writer *w, const nqi_tensor_desc *desc, uint64_t n_elements)
 {
-    const nqi_writer_table *codebook = find_table(w, desc->codebook);
     const nqi_writer_table *table = find_table(w, desc->table);
     if (desc->codec == NQ_CODEC_STORED)
         return desc->codebook == NQ_NO_ID && desc->table == NQ_NO_ID;
-    if (!nqi_is_weight_type(desc->dtype))
-        return false;
-    if (!codebook || codebook->record.kind == NQI_TABLE_CODE)
-        return false;
-    if (codebook->record.n_channels > 0 &&
-        (desc->axis >= desc->rank || desc->dims[desc->axis] != codebook->record.n_channels ||
-         codebook->record.n_stored > n_elements))
+    if (desc->codebook == NQ_NO_ID ? nqi_pattern_indices(desc->dtype) == 0
+                                   : !codebook_fits(w, desc, n_elements))
         return false;
     if (desc->codec == NQ_CODEC_FIXED)
         return desc->table == NQ_NO_ID;

@@ -2,7 +2,7 @@
  * Levels for a group, how often each of its tensors uses each level, and what a level decodes to in
  * each type that occurs; then the whole way from tensors to codes.
  */
-#include "model/model.h"
+#include "model/lossless.h"
 
 #include "base/diag.h"
 #include "base/log2.h"
@@ -241,9 +241,12 @@ static nq_status solve_groups(nqi_model *m, nq_diag *diag)
     uint64_t n = 0;
     for (uint64_t i = 0; i < m->n_groups; i++)
         n += m->groups[i].n_elements;
+    for (uint64_t i = 0; i < m->n_tensors; i++)
+        n += m->tensors[i].is_lossless ? NQI_LOSSLESS_PASSES * m->tensors[i].n : 0;
     nqi_progress_state scanning = nqi_progress_start(&m->env, NQ_STAGE_SCAN, n);
     nqi_progress_state designing = nqi_progress_start(&m->env, NQ_STAGE_DESIGN, 0);
     NQI_TRY(scan_groups(m, &scanning, diag));
+    NQI_TRY(nqi_lossless_choose(m, &scanning, diag));
     if (nqi_target_is_outcome(target))
         NQI_TRY(nqi_model_search(m, &designing, diag));
     else

@@ -4,6 +4,12 @@
  */
 #include "model/model.h"
 
+uint64_t nqi_model_kept_bytes(const nqi_model_tensor *t)
+{
+    const uint64_t bits = nq_dtype_bits(t->desc.dtype);
+    return t->codec != NQ_CODEC_STORED ? t->code_bytes : t->n / 8 * bits + t->n % 8 * bits / 8;
+}
+
 static void measure_chunk(void *arg, const nqi_chunk *chunk)
 {
     const nqi_model_tensor *t = arg;

@@ -8,6 +8,7 @@
  *     average.c   importance averaged over tensors or channels
  *     design.c    levels, and how often each tensor uses each
  *     codes.c     which code each tensor gets, and who shares a code table
+ *     lossless.c  tensors that are coded without loss
  *     write.c     quantizing, coding and writing, block by block; kept.c  tensors as they are
  */
 #ifndef NQI_MODEL_H
@@ -54,6 +55,7 @@ typedef struct nqi_model_tensor {
     nq_plan_tensor_options options; /* nothing left to inherit but the target's value */
     bool has_own_target;
     bool is_quantized;
+    bool is_lossless; /* coded without loss, or stored where that takes no more */
     bool has_importance;
     uint64_t n;
     nqi_view view;             /* of floating types */
@@ -67,7 +69,10 @@ typedef struct nqi_model_tensor {
     uint32_t codec;
     uint32_t code;       /* of those that are shared, if it has none of its own */
     nqi_encoder *own;    /* a code of its own, or NULL */
-    uint64_t code_bytes; /* of all blocks, about */
+    uint64_t code_bytes; /* of all blocks, about; exact if coded without loss */
+    uint8_t *table;      /* of a tensor that is coded without loss, or NULL */
+    size_t table_bytes;
+    uint64_t block_bound; /* of any of its blocks */
 
     /* What writing measured. */
     uint64_t payload_bytes;
@@ -230,7 +235,10 @@ nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag);
 /* Bytes that the file takes at most, for a model with codes. */
 nq_status nqi_model_file_bytes(uint64_t *n_bytes, nqi_model *m);
 
-/* Sets the distortion of a tensor that is stored: nothing is lost, but its elements count. */
+/* Bytes of the payload of a tensor that is not quantized. */
+uint64_t nqi_model_kept_bytes(const nqi_model_tensor *t);
+
+/* Sets the distortion of a tensor that is not quantized: nothing is lost, but its elements count. */
 nq_status nqi_model_measure_kept(nqi_model *m, nqi_model_tensor *t);
 
 /* Size of the source: as the caller stated it, or the tensors' bytes. */

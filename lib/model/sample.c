@@ -113,7 +113,7 @@ static nq_status sum_up_kept(nqi_sample *s)
         nqi_model_tensor *t = &m->tensors[i];
         if (t->group != NQI_NO_GROUP)
             continue;
-        s->kept_bytes += (double)t->n * nq_dtype_bits(t->desc.dtype) / 8;
+        s->kept_bytes += (double)nqi_model_kept_bytes(t);
         if (s->aim.is_size)
             continue;
         NQI_TRY(nqi_model_measure_kept(m, t));

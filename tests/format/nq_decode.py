@@ -31,6 +31,11 @@ DTYPES = [("F32", 32), ("F16", 16), ("BF16", 16), ("F64", 64), ("BOOL", 8), ("U8
 F32, F16, BF16 = 0, 1, 2
 KIND_F32, KIND_F16, KIND_GRID, KIND_CODE = 1, 2, 3, 16
 STORED, FIXED, HUFFMAN, RANS, HUFFMAN_GAPS = 0, 1, 2, 3, 4
+PLAIN, CHANNELS, PATTERNS = 0, 1, 2  # layouts
+SIGNED = ("I8", "I16")
+SIGN_AND_EXPONENT = ("F32", "F16", "BF16", "F8_E5M2", "F8_E4M3")
+
+CODECS = ["stored", "fixed", "huffman", "rans", "huffman-gaps"]
 
 Refused = nq_codecs.Refused
 
@@ -235,22 +240,26 @@ class Tensor:
             raise Refused("unsupported", "an unknown codec")
         if not 6 <= self.block_log2 <= 24:
             raise Refused("corrupt", "an impossible block size")
-        self.codebook = self.code_table = self.axis = None
+        self.codebook = self.code_table = self.layout = self.axis = None
         if self.codec != STORED:
-            self.read_quantized(r)
+            self.read_coded(r)
         self.check_payload()
 
-    def read_quantized(self, r):
-        layout = r.u(1)
-        if layout > 1:
+    def read_coded(self, r):
+        self.layout = r.u(1)
+        if self.layout not in (PLAIN, CHANNELS, PATTERNS):
             raise Refused("unsupported", "an unknown layout")
-        self.codebook, table = r.varint(), r.varint()
-        if layout == 1:
+        if self.layout != PATTERNS:
+            self.codebook = r.varint()
+        table = r.varint()
+        if self.layout == CHANNELS:
             self.axis = r.u(1)
             if self.axis >= len(self.shape):
                 raise Refused("corrupt", "channels of an axis that there is not")
-        if self.dtype not in (F32, F16, BF16):
+        if self.layout != PATTERNS and self.dtype not in (F32, F16, BF16):
             raise Refused("unsupported", "a quantized tensor of such a type")
+        if self.layout == PATTERNS and self.bits not in (8, 16) and self.dtype != F32:
+            raise Refused("unsupported", "patterns of such a type")
         self.code_table = table - 1 if table else None
 
     def check_payload(self):
@@ -277,15 +286,19 @@ class Tensor:
             inner *= dim
         return [i // inner % self.shape[self.axis] for i in range(self.n)]
 
-    def check_tables(self, tables):
-        if self.codec == STORED:
-            return
+    def check_codebook(self, tables):
         if self.codebook >= len(tables) or tables[self.codebook].kind == KIND_CODE:
             raise Refused("corrupt", "a tensor without its codebook")
         if tables[self.codebook].n_channels != (0 if self.axis is None else self.shape[self.axis]):
             raise Refused("corrupt", "a codebook for other channels")
         if tables[self.codebook].n_stored > self.n:
             raise Refused("corrupt", "more levels of channels than elements")
+
+    def check_tables(self, tables):
+        if self.codec == STORED:
+            return
+        if self.codebook is not None:
+            self.check_codebook(tables)
         if (self.code_table is None) != (self.codec == FIXED):
             raise Refused("corrupt", "a code table too few or too many")
         if self.code_table is not None and (self.code_table >= len(tables) or
@@ -455,14 +468,20 @@ class File:
                 raise Refused("damaged", f"block {i}")
             yield data, min(tensor.units - (i << tensor.block_log2), 1 << tensor.block_log2)
 
+    def n_indices(self, tensor):
+        """How many different ones there may be."""
+        if tensor.layout == PATTERNS:
+            return 256 if tensor.bits == 8 else 65536
+        return self.tables[tensor.codebook].n_levels
+
     def indices(self, tensor):
-        """Numbers of levels, those of an element's channel where there are channels."""
-        n_levels = self.tables[tensor.codebook].n_levels
+        """Numbers of levels, those of an element's channel where there are channels; or of patterns."""
+        n_levels = self.n_indices(tensor)
         table = None if tensor.code_table is None else self.table_data(tensor.code_table)
         decode = nq_codecs.decoder(tensor.codec, n_levels, table)
         indices = []
         for data, n in self.blocks(tensor):
-            indices += decode(data, n)
+            indices += decode(self.split_block(tensor, data, n)[0], n)
         if tensor.axis is None:
             return indices
         books = self.codebook(tensor.codebook)
@@ -473,6 +492,28 @@ class File:
             raise Refused("corrupt", "an index that its channel does not have")
         return numbers
 
+    @staticmethod
+    def split_block(tensor, data, n):
+        """The coded part of a block, and the raw bytes behind it."""
+        n_raw = 2 * n if tensor.layout == PATTERNS and tensor.dtype == F32 else 0
+        if len(data) < n_raw:
+            raise Refused("truncated", "a block without room for its raw bytes")
+        return data[:len(data) - n_raw], data[len(data) - n_raw:]
+
+    def elements(self, tensor):
+        """The bytes of a tensor whose patterns are coded."""
+        width, bits = tensor.bits // 8, tensor.bits
+        patterns = self.indices(tensor)
+        if tensor.dtype == F32:
+            raw = b"".join(self.split_block(tensor, data, n)[1] for data, n in self.blocks(tensor))
+            low = struct.unpack(f"<{tensor.n}H", raw)
+            patterns = [index << 16 | x for index, x in zip(patterns, low)]
+        if DTYPES[tensor.dtype][0] in SIGNED:
+            patterns = [x ^ 1 << bits - 1 for x in patterns]
+        elif DTYPES[tensor.dtype][0] in SIGN_AND_EXPONENT:
+            patterns = [x >> 1 | (x & 1) << bits - 1 for x in patterns]
+        return struct.pack(f"<{tensor.n}{'?BH?I'[width]}", *patterns)
+
     def stored(self, tensor):
         """The bytes of a stored tensor."""
         return b"".join(data for data, _ in self.blocks(tensor))
@@ -480,12 +521,12 @@ class File:
     def values(self, tensor, dtype=None):
         """Little-endian elements in the tensor's own type, or another short floating one."""
         dtype = tensor.dtype if dtype is None else dtype
-        if tensor.codec != STORED:
+        if tensor.codebook is not None:
             books = [[to_short(bits, dtype) for bits in levels]
                      for _, levels in self.codebook(tensor.codebook)]
             return b"".join(books[channel][index] for index, channel in
                             zip(self.indices(tensor), tensor.channels()))
-        data = self.stored(tensor)
+        data = self.stored(tensor) if tensor.codec == STORED else self.elements(tensor)
         if dtype == tensor.dtype:
             return data
         if max(dtype, tensor.dtype) > BF16:
@@ -502,6 +543,8 @@ class File:
         tensor = self.tensors[number]
         if tensor.codec == STORED:
             self.stored(tensor)
+        elif tensor.layout == PATTERNS:
+            self.elements(tensor)
         else:
             self.levels(tensor.codebook)
             self.indices(tensor)
@@ -529,9 +572,9 @@ def describe(f, tensor, arguments):
     dtype = short if short is not None and tensor.dtype <= BF16 else tensor.dtype
     values = f.values(tensor, dtype)
     entry = {"name": tensor.name.decode("utf-8", "backslashreplace"), "dtype": DTYPES[dtype][0],
-             "shape": tensor.shape, "codec": ["stored", "fixed", "huffman", "rans"][tensor.codec],
+             "shape": tensor.shape, "codec": CODECS[tensor.codec],
              "bytes": tensor.payload_bytes, "sha256": hashlib.sha256(values).hexdigest()}
-    if tensor.codec != STORED:
+    if tensor.codebook is not None:
         table = f.tables[tensor.codebook]
         entry.update(codebook=tensor.codebook, levels=table.n_levels, step=table.step)
         if arguments.levels:

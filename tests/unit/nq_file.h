@@ -226,7 +226,7 @@ static inline uint32_t file_stored(nq_file *f, const shape *s, const void *data,
     return end_tensor(f, &body);
 }
 
-/* A quantized tensor from its blocks; code_table UINT32_MAX: none. */
+/* A coded tensor from its blocks; codebook UINT32_MAX: of patterns; code_table UINT32_MAX: none. */
 static inline uint32_t file_quantized(nq_file *f, const shape *s, unsigned codec, uint32_t codebook,
                                       uint32_t code_table, const bytes *blocks, size_t n_blocks)
 {
@@ -239,8 +239,9 @@ static inline uint32_t file_quantized(nq_file *f, const shape *s, unsigned codec
     for (size_t i = 0; i < n_blocks; i++)
         bytes_put(&payload, blocks[i].at, blocks[i].n);
     bytes body = begin_tensor(f, s, payload.n, codec);
-    put_u(&body, 0, 1);
-    put_varint(&body, codebook);
+    put_u(&body, codebook == UINT32_MAX ? 2 : 0, 1);
+    if (codebook != UINT32_MAX)
+        put_varint(&body, codebook);
     put_varint(&body, code_table == UINT32_MAX ? 0 : (uint64_t)code_table + 1);
     bytes_put(&f->payloads, payload.at, payload.n);
     bytes_free(&payload);

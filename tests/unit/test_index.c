@@ -42,6 +42,14 @@ static void check_quantized(unsigned dtype, unsigned codec, unsigned layout, uin
     check_tensor(&body, 5, expected);
 }
 
+static void check_patterns(unsigned dtype, unsigned codec, uint64_t table, nq_status expected)
+{
+    bytes body = tensor_body(9, dtype, 4, codec, 6);
+    put_u(&body, 2, 1);
+    put_varint(&body, table);
+    check_tensor(&body, 9, expected);
+}
+
 static void test_quantized_records(void **state)
 {
     (void)state;
@@ -52,7 +60,7 @@ static void test_quantized_records(void **state)
     check_quantized(0, 4, 0, 0, 3, NQ_E_CORRUPT); /* of rANS */
     check_quantized(0, 5, 0, 0, 3, NQ_E_UNSUPPORTED);
     check_quantized(0, 255, 0, 0, 3, NQ_E_UNSUPPORTED);
-    check_quantized(0, 1, 2, 0, 0, NQ_E_UNSUPPORTED); /* layout */
+    check_quantized(0, 1, 3, 0, 0, NQ_E_UNSUPPORTED); /* layout */
     check_quantized(0, 1, 1, 0, 0, NQ_E_CORRUPT);     /* without an axis */
     check_quantized(0, 1, 0, 1, 0, NQ_E_CORRUPT);     /* a code table as codebook */
     check_quantized(0, 1, 0, 3, 0, NQ_E_CORRUPT);     /* no such table */
@@ -68,6 +76,25 @@ static void test_quantized_records(void **state)
     check_quantized(0, 2, 0, 0, 4, NQ_E_CORRUPT);
     check_quantized(0, 2, 0, 0, (UINT64_C(1) << 32) + 2, NQ_E_CORRUPT);
     check_quantized(0, 2, 0, 0, UINT64_MAX, NQ_E_CORRUPT);
+}
+
+/* Of patterns: no codebook, elements of 8, 16 or 32 bits. */
+static void test_records_of_patterns(void **state)
+{
+    (void)state;
+    for (unsigned dtype = 0; dtype < 25; dtype++) {
+        const bool has_patterns =
+            dtype < 3 || (dtype > 3 && dtype < 9) || (dtype > 12 && dtype < 16);
+        check_patterns(dtype, 1, 0, has_patterns ? NQ_OK : NQ_E_UNSUPPORTED);
+    }
+    check_patterns(1, 2, 2, NQ_OK);
+    check_patterns(1, 3, 3, NQ_OK);
+    check_patterns(1, 1, 1, NQ_E_CORRUPT); /* fixed has no table */
+    check_patterns(1, 2, 0, NQ_E_CORRUPT); /* Huffman must have one */
+    check_patterns(1, 2, 1, NQ_E_CORRUPT); /* a codebook */
+    check_patterns(1, 2, 3, NQ_E_CORRUPT); /* another codec's */
+    check_patterns(1, 2, 4, NQ_E_CORRUPT); /* no such table */
+    check_patterns(1, 2, UINT64_MAX, NQ_E_CORRUPT);
 }
 
 /* Stored tensors have exactly the bytes that their shape says, whatever the type. */
@@ -529,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_dimensions),         cmocka_unit_test(test_cut_tensor_records),
         cmocka_unit_test(test_codebook_records),   cmocka_unit_test(test_steps),
         cmocka_unit_test(test_records_of_channels),
+        cmocka_unit_test(test_records_of_patterns),
         cmocka_unit_test(test_axes),
         cmocka_unit_test(test_sizes_of_tables),    cmocka_unit_test(test_code_table_records),
         cmocka_unit_test(test_cut_table_records),  cmocka_unit_test(test_data_beyond_the_end),

@@ -341,7 +341,9 @@ static void test_references(void **state)
     } cases[] = {
         {NQ_CODEC_FIXED, 0, NQ_NO_ID, NQ_OK},
         {NQ_CODEC_FIXED, 0, 1, NQ_E_ARG},
-        {NQ_CODEC_FIXED, NQ_NO_ID, NQ_NO_ID, NQ_E_ARG},
+        {NQ_CODEC_FIXED, NQ_NO_ID, NQ_NO_ID, NQ_OK}, /* of patterns */
+        {NQ_CODEC_HUFFMAN, NQ_NO_ID, 1, NQ_OK},
+        {NQ_CODEC_HUFFMAN, NQ_NO_ID, 2, NQ_E_ARG},
         {NQ_CODEC_FIXED, 1, NQ_NO_ID, NQ_E_ARG},
         {NQ_CODEC_FIXED, 3, NQ_NO_ID, NQ_E_ARG},
         {NQ_CODEC_HUFFMAN, 0, 1, NQ_OK},
