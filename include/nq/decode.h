@@ -1,6 +1,6 @@
 /*
- * Decoding tensors of an open .nq file: any range, to f32, f16, bf16, or to indices and a codebook,
- * into the caller's memory.
+ * Decoding tensors of an open .nq file: any range, to f32, f16, bf16, to int8 or int16 and a step, or
+ * to indices and a codebook, into the caller's memory.
  *
  *     nq_decoder *decoder;
  *     nq_decoder_create(&decoder, NULL, model, tensor, NULL, &diag);
@@ -77,7 +77,9 @@ NQ_API NQ_NODISCARD nq_status nq_decoder_init(nq_decoder **out, void *memory, si
  * Decodes elements first .. first + count - 1 (flat, row-major) into `out` (any alignment, host byte
  * order). dtype is NQ_F32, NQ_F16 or NQ_BF16 for a quantized tensor or another one of these three
  * types: values are rounded to nearest, ties to even, and a quantized value is rounded once, from
- * its f32 level. A tensor that is not quantized may be read in its own type, whatever that is, bit for
+ * its f32 level. A quantized tensor whose levels are whole multiples of a step (nq_decoder_step) may
+ * also be read as NQ_I8 or NQ_I16, which gives these multiples, if all of its levels fit; reading no
+ * elements tells. A tensor that is not quantized may be read in its own type, whatever that is, bit for
  * bit; for elements narrower than a byte, first and count must then be at byte boundaries.
  *
  * Reading on where the last call ended continues in the open block; a block entered in its middle
@@ -97,6 +99,25 @@ NQ_API NQ_NODISCARD nq_status nq_decoder_read(nq_decoder *decoder, uint32_t dtyp
 NQ_API NQ_NODISCARD nq_status nq_decoder_read_indices(nq_decoder *decoder, uint64_t first,
                                                       uint64_t count,
                                                       uint16_t *indices) NQ_NOEXCEPT;
+
+/*
+ * The same, to numbers of the caller's choice, of value_bytes 1 or 2 each: values has one, in host
+ * order, for each level that nq_decoder_codebook tells of, and is borrowed for the call. For integer
+ * levels of a scale that the engine has chosen. NQ_E_ARG for a tensor without levels. Since 0.1.
+ */
+NQ_API NQ_NODISCARD nq_status nq_decoder_read_mapped(nq_decoder *decoder, const void *values,
+                                                     uint32_t value_bytes, uint64_t first,
+                                                     uint64_t count, void *out) NQ_NOEXCEPT;
+
+/*
+ * The step whose whole multiples, up to 40,000 times, a tensor's levels are, or those of one of its
+ * channels (0 for a tensor without channels): each level is the f32 nearest to a multiple. Tensors
+ * that were quantized uniformly with NQ_LEVEL_GRID have one. With it an element is step times what
+ * nq_decoder_read gives as NQ_I8 or NQ_I16. NQ_OK; NQ_E_ARG if there is no such channel or step.
+ * Since 0.1.
+ */
+NQ_API NQ_NODISCARD nq_status nq_decoder_step(const nq_decoder *decoder, uint64_t channel,
+                                              double *step) NQ_NOEXCEPT;
 
 /*
  * Adds the product of rows of the tensor with a vector to y, without the weights ever being stored:

@@ -242,50 +242,78 @@ static void narrow_levels(nq_decoder *d, uint32_t dtype)
 {
     if (d->narrow_dtype == dtype)
         return;
-    for (uint32_t i = 0; i < d->n_stored; i++)
-        d->narrow[i] = narrow_value(d->levels[i], dtype);
+    if (nqi_is_weight_type(dtype))
+        for (uint32_t i = 0; i < d->n_stored; i++)
+            d->narrow[i] = narrow_value(d->levels[i], dtype);
+    else
+        nqi_integers_make(d, dtype);
     d->narrow_dtype = dtype;
 }
 
+void nqi_decoder_emit_bytes(uint8_t *out, const nq_decoder *d, const nqi_values *values,
+                            uint32_t n_levels, const uint8_t *indices, size_t n)
+{
+    if (values->unit == sizeof(float))
+        d->kernels->f32(out, values->of, n_levels, indices, n);
+    else if (values->unit == sizeof(uint16_t))
+        d->kernels->u16(out, values->of, n_levels, indices, n);
+    else
+        d->kernels->u8(out, values->of, n_levels, indices, n);
+}
+
 /* Of more levels than a byte can tell apart. */
-static void emit_wide(uint8_t *out, const nq_decoder *d, uint32_t dtype, const uint16_t *indices,
-                      size_t n)
+static void emit_wide(uint8_t *out, const nqi_values *values, const uint16_t *indices, size_t n)
 {
-    if (dtype == NQ_F32)
+    if (values->unit == sizeof(float))
         for (size_t i = 0; i < n; i++)
-            nqi_store_f32(out + i * sizeof(float), d->levels[indices[i]]);
+            nqi_store_f32(out + i * sizeof(float), ((const float *)values->of)[indices[i]]);
+    else if (values->unit == sizeof(uint16_t))
+        for (size_t i = 0; i < n; i++)
+            nqi_store_u16(out + i * sizeof(uint16_t), ((const uint16_t *)values->of)[indices[i]]);
     else
         for (size_t i = 0; i < n; i++)
-            nqi_store_u16(out + i * sizeof(uint16_t), d->narrow[indices[i]]);
+            out[i] = ((const uint8_t *)values->of)[indices[i]];
 }
 
-/* n elements of the piece from `place` on. */
-static void emit(uint8_t *out, const nq_decoder *d, uint32_t dtype, size_t place, size_t n)
+nq_status nqi_decoder_read_values(nq_decoder *d, const nqi_values *values, uint64_t first,
+                                  uint64_t count, uint8_t *out)
 {
-    if (!d->is_narrow)
-        emit_wide(out, d, dtype, (const uint16_t *)d->piece + place, n);
-    else if (dtype == NQ_F32)
-        d->kernels->f32(out, d->levels, d->n_levels, (const uint8_t *)d->piece + place, n);
-    else
-        d->kernels->u16(out, d->narrow, d->n_levels, (const uint8_t *)d->piece + place, n);
-}
-
-static nq_status read_coded(nq_decoder *d, uint32_t dtype, uint64_t first, uint64_t count,
-                                uint8_t *out)
-{
-    const bool is_lossless = d->n_levels == 0;
-    if (dtype != NQ_F32 && !is_lossless)
-        narrow_levels(d, dtype);
     while (count > 0) {
         size_t place, n;
         NQI_TRY(nqi_decoder_seek(d, first, &place, &n));
         n = (size_t)NQI_MIN(n, count);
-        if (is_lossless)
-            nqi_lossless_emit(out, d, dtype, place, n);
-        else if (d->n_channels)
-            nqi_channels_emit(out, d, dtype, first, place, n);
+        if (d->n_channels)
+            nqi_channels_emit(out, d, values, first, place, n);
+        else if (d->is_narrow)
+            nqi_decoder_emit_bytes(out, d, values, d->n_levels, (const uint8_t *)d->piece + place,
+                                   n);
         else
-            emit(out, d, dtype, place, n);
+            emit_wide(out, values, (const uint16_t *)d->piece + place, n);
+        out += n * values->unit;
+        first += n;
+        count -= n;
+    }
+    return NQ_OK;
+}
+
+static nq_status read_quantized(nq_decoder *d, uint32_t dtype, uint64_t first, uint64_t count,
+                                uint8_t *out)
+{
+    const nqi_values values = {dtype == NQ_F32 ? (const void *)d->levels : d->narrow,
+                               nqi_dtype_unit(dtype)};
+    if (dtype != NQ_F32)
+        narrow_levels(d, dtype);
+    return nqi_decoder_read_values(d, &values, first, count, out);
+}
+
+static nq_status read_lossless(nq_decoder *d, uint32_t dtype, uint64_t first, uint64_t count,
+                               uint8_t *out)
+{
+    while (count > 0) {
+        size_t place, n;
+        NQI_TRY(nqi_decoder_seek(d, first, &place, &n));
+        n = (size_t)NQI_MIN(n, count);
+        nqi_lossless_emit(out, d, dtype, place, n);
         out += n * nqi_dtype_unit(dtype);
         first += n;
         count -= n;
@@ -347,7 +375,8 @@ nq_status nqi_decoder_check_range(const nq_decoder *d, uint32_t dtype, uint64_t 
     const uint32_t own = d->tensor.dtype;
     if (first > d->tensor.n_elements || count > d->tensor.n_elements - first)
         return NQ_E_ARG;
-    if (dtype != own && !(nqi_is_weight_type(dtype) && nqi_is_weight_type(own)))
+    if (dtype != own && !(nqi_is_weight_type(dtype) && nqi_is_weight_type(own)) &&
+        !nqi_integers_fit(d, dtype))
         return NQ_E_ARG;
     const uint32_t bits = nq_dtype_bits(own);
     return first % 8 * bits % 8 == 0 && count % 8 * bits % 8 == 0 ? NQ_OK : NQ_E_ARG;
@@ -356,8 +385,10 @@ nq_status nqi_decoder_check_range(const nq_decoder *d, uint32_t dtype, uint64_t 
 nq_status nqi_decoder_read(nq_decoder *d, uint32_t dtype, uint64_t first, uint64_t count,
                            uint8_t *out)
 {
-    return d->tensor.codec == NQ_CODEC_STORED ? read_stored(d, dtype, first, count, out)
-                                              : read_coded(d, dtype, first, count, out);
+    if (d->tensor.codec == NQ_CODEC_STORED)
+        return read_stored(d, dtype, first, count, out);
+    return d->n_levels > 0 ? read_quantized(d, dtype, first, count, out)
+                           : read_lossless(d, dtype, first, count, out);
 }
 
 static nq_status wrong_read(nq_decoder *d, uint64_t first)
@@ -375,6 +406,20 @@ nq_status nq_decoder_read(nq_decoder *decoder, uint32_t dtype, uint64_t first, u
     if ((!out && count > 0) || nqi_decoder_check_range(decoder, dtype, first, count) != NQ_OK)
         return wrong_read(decoder, first);
     return nqi_decoder_read(decoder, dtype, first, count, out);
+}
+
+nq_status nq_decoder_read_mapped(nq_decoder *decoder, const void *values, uint32_t value_bytes,
+                                 uint64_t first, uint64_t count, void *out)
+{
+    if (!decoder)
+        return NQ_E_ARG;
+    const nqi_values of_levels = {values, value_bytes};
+    nqi_diag_set(&decoder->diag, NQ_OK, "");
+    if ((!out && count > 0) || !values || value_bytes < 1 || value_bytes > 2 ||
+        decoder->n_levels == 0 ||
+        nqi_decoder_check_range(decoder, NQ_F32, first, count) != NQ_OK)
+        return wrong_read(decoder, first);
+    return nqi_decoder_read_values(decoder, &of_levels, first, count, out);
 }
 
 nq_status nq_decoder_read_indices(nq_decoder *decoder, uint64_t first, uint64_t count,

@@ -18,6 +18,12 @@ typedef struct nqi_extent {
     uint32_t crc;
 } nqi_extent;
 
+/* What levels stand for: numbers of 4, 2 or 1 bytes, as many as there are levels. */
+typedef struct nqi_values {
+    const void *of;
+    uint32_t unit;
+} nqi_values;
+
 struct nq_decoder {
     const nq_reader *reader;
     nqi_tensor_record tensor;
@@ -26,8 +32,8 @@ struct nq_decoder {
     uint64_t n_blocks;
     uint64_t directory_bytes;
     uint32_t flags;
-    uint32_t n_levels; /* that codes tell apart; 0 if there is no codebook */
-    uint32_t n_stored; /* levels of all channels; n_levels without */
+    uint32_t n_levels;   /* that codes tell apart; 0 if there is no codebook */
+    uint32_t n_stored;   /* levels of all channels; n_levels without */
     uint32_t n_channels; /* 0: all elements have the same levels */
     uint64_t inner;      /* elements of one channel that lie behind each other */
     bool renumbers;      /* codes have other numbers for some channel's levels */
@@ -36,7 +42,8 @@ struct nq_decoder {
     /* Memory behind this struct. */
     float *levels;
     nqi_channel *channels;
-    uint16_t *narrow; /* the levels as narrow_dtype */
+    uint16_t *narrow; /* the levels as narrow_dtype; NQ_I8: in bytes */
+    double step;      /* of which levels may be multiples; 0: none */
     void *piece;      /* indices of the piece that was decoded last: bytes if is_narrow, else u16 */
     uint8_t *buffer;  /* a block's bytes, where the source is a callback */
     size_t buffer_bytes;
@@ -76,6 +83,19 @@ nq_status nqi_decoder_build(nq_decoder **out, void *memory, size_t memory_bytes,
 nq_status nqi_decoder_check_range(const nq_decoder *decoder, uint32_t dtype, uint64_t first,
                                   uint64_t count);
 
+/* Decodes a range of a quantized tensor to what the values say. */
+nq_status nqi_decoder_read_values(nq_decoder *decoder, const nqi_values *values, uint64_t first,
+                                  uint64_t count, uint8_t *out);
+
+/* What n indices of a byte, each below n_levels, stand for. */
+void nqi_decoder_emit_bytes(uint8_t *out, const nq_decoder *decoder, const nqi_values *values,
+                            uint32_t n_levels, const uint8_t *indices, size_t n);
+
+/* Whether all levels are multiples of their step that fit NQ_I8 or NQ_I16; and these, in place of
+ * the narrow levels. */
+bool nqi_integers_fit(const nq_decoder *decoder, uint32_t dtype);
+void nqi_integers_make(nq_decoder *decoder, uint32_t dtype);
+
 /* nq_decoder_read with checked arguments. */
 nq_status nqi_decoder_read(nq_decoder *decoder, uint32_t dtype, uint64_t first, uint64_t count,
                            uint8_t *out);
@@ -83,8 +103,8 @@ nq_status nqi_decoder_read(nq_decoder *decoder, uint32_t dtype, uint64_t first, 
 /* Checks a block: its checksum, whatever the flags, and that it decodes to its end. */
 nq_status nqi_decoder_check_block(nq_decoder *decoder, uint64_t block);
 
-/* Has `element` of a quantized tensor decoded: where in the piece it is, and how many elements there
- * are from it on. */
+/* Has `element` of a quantized tensor decoded: where in the piece it is, and how many elements
+ * there are from it on. */
 nq_status nqi_decoder_seek(nq_decoder *decoder, uint64_t element, size_t *place, size_t *n);
 
 /* ---- Channels (decode_channel.c) ----------------------------------------------------------- */
@@ -118,8 +138,8 @@ void nqi_channels_prepare(nq_decoder *decoder);
 nq_status nqi_channels_renumber(nq_decoder *decoder, uint64_t element, size_t n);
 
 /* Values of n elements from `element` on, which are in the piece at `place`. */
-void nqi_channels_emit(uint8_t *out, const nq_decoder *decoder, uint32_t dtype, uint64_t element,
-                       size_t place, size_t n);
+void nqi_channels_emit(uint8_t *out, const nq_decoder *decoder, const nqi_values *values,
+                       uint64_t element, size_t place, size_t n);
 
 /* n elements of a tensor that is coded without loss, from `place` of the piece on. */
 void nqi_lossless_emit(uint8_t *out, const nq_decoder *decoder, uint32_t dtype, size_t place,

@@ -78,37 +78,33 @@ nq_status nqi_channels_renumber(nq_decoder *d, uint64_t element, size_t n)
 
 /* ---- Values -------------------------------------------------------------------------------- */
 
-static void emit_each(uint8_t *out, const nq_decoder *d, uint32_t dtype, nqi_channel_walk w,
-                      size_t place, size_t n)
+static void emit_each(uint8_t *out, const nq_decoder *d, const nqi_values *values,
+                      nqi_channel_walk w, size_t place, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const size_t level = w.channel->at + index_at(d, place + i);
-        if (dtype == NQ_F32)
-            nqi_store_f32(out + i * sizeof(float), d->levels[level]);
-        else
-            nqi_store_u16(out + i * sizeof(uint16_t), d->narrow[level]);
+        memcpy(out, (const uint8_t *)values->of + level * values->unit, values->unit);
+        out += values->unit;
         nqi_channel_walk_on(&w, d, 1);
     }
 }
 
-void nqi_channels_emit(uint8_t *out, const nq_decoder *d, uint32_t dtype, uint64_t element,
-                       size_t place, size_t n)
+void nqi_channels_emit(uint8_t *out, const nq_decoder *d, const nqi_values *values,
+                       uint64_t element, size_t place, size_t n)
 {
     nqi_channel_walk w = nqi_channel_walk_at(d, element);
     if (NQI_IS_SMALLEST || !d->is_narrow || d->inner < NQI_CHANNEL_SHORT) {
-        emit_each(out, d, dtype, w, place, n);
+        emit_each(out, d, values, w, place, n);
         return;
     }
     for (size_t done = 0, now; done < n; done += now) {
         const nqi_channel *c = w.channel;
-        const uint32_t n_levels = (uint32_t)c->last - c->first + 1;
-        const uint8_t *indices = (const uint8_t *)d->piece + place + done;
+        const nqi_values here = {(const uint8_t *)values->of + (size_t)c->at * values->unit,
+                                 values->unit};
         now = (size_t)NQI_MIN(w.left, n - done);
-        if (dtype == NQ_F32)
-            d->kernels->f32(out + done * sizeof(float), d->levels + c->at, n_levels, indices, now);
-        else
-            d->kernels->u16(out + done * sizeof(uint16_t), d->narrow + c->at, n_levels, indices,
-                            now);
+        nqi_decoder_emit_bytes(out + done * values->unit, d, &here,
+                               (uint32_t)c->last - c->first + 1,
+                               (const uint8_t *)d->piece + place + done, now);
         nqi_channel_walk_on(&w, d, now);
     }
 }

@@ -21,6 +21,14 @@ static void emit_u16(uint8_t *out, const uint16_t *levels, uint32_t n_levels,
         nqi_store_u16(out + i * sizeof(uint16_t), levels[indices[i]]);
 }
 
+static void emit_u8(uint8_t *out, const uint8_t *levels, uint32_t n_levels, const uint8_t *indices,
+                    size_t n)
+{
+    (void)n_levels;
+    for (size_t i = 0; i < n; i++)
+        out[i] = levels[indices[i]];
+}
+
 static void dot(float *sums, const float *levels, uint32_t n_levels, const uint8_t *indices,
                 const float *x, size_t first, size_t n)
 {
@@ -29,7 +37,8 @@ static void dot(float *sums, const float *levels, uint32_t n_levels, const uint8
         sums[(first + i) % NQI_DOT_LANES] += levels[indices[i]] * x[first + i];
 }
 
-const nqi_levels_kernels nqi_levels_kernels_ref = {.f32 = emit_f32, .u16 = emit_u16, .dot = dot};
+const nqi_levels_kernels nqi_levels_kernels_ref = {
+    .f32 = emit_f32, .u16 = emit_u16, .u8 = emit_u8, .dot = dot};
 
 const nqi_levels_kernels *nqi_levels_kernels_for(uint64_t cpu)
 {

@@ -1,5 +1,5 @@
 /*
- * From indices of a byte to what they stand for: levels of 32 or of 16 bits, or the product of a
+ * From indices of a byte to what they stand for: levels of 32, 16 or 8 bits, or the product of a
  * row of weights with a vector. All kernels give the same bits.
  *
  * Part of the decoder.
@@ -18,6 +18,8 @@ typedef struct nqi_levels_kernels {
                 size_t n);
     void (*u16)(uint8_t *out, const uint16_t *levels, uint32_t n_levels, const uint8_t *indices,
                 size_t n);
+    void (*u8)(uint8_t *out, const uint8_t *levels, uint32_t n_levels, const uint8_t *indices,
+               size_t n);
     /* Adds levels[indices[i]] * x[first + i] to sums[(first + i) mod LANES]. */
     void (*dot)(float *sums, const float *levels, uint32_t n_levels, const uint8_t *indices,
                 const float *x, size_t first, size_t n);

@@ -15,6 +15,7 @@ typedef struct nqi_channel {
     uint32_t at;    /* of the first, among all channels' levels */
     uint16_t first; /* its number in codes, and the last one's */
     uint16_t last;
+    double step;    /* of a grid; 0: none */
 } nqi_channel;
 
 /* The record's n_stored levels, and its n_channels channels, from its n_bytes of data, whose checksum

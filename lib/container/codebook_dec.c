@@ -83,18 +83,19 @@ static nq_status read_channels(nqi_channel *channels, const nqi_table_record *re
                 return NQ_E_CORRUPT;
             channels[i] = (nqi_channel){.at = at,
                                         .first = (uint16_t)raw_first,
-                                        .last = (uint16_t)(raw_first + raw_count)};
+                                        .last = (uint16_t)(raw_first + raw_count),
+                                        .step = record->step};
         }
     }
     return at == record->n_stored ? NQ_OK : NQ_E_CORRUPT;
 }
 
 /* Each channel's cells, behind its step if they differ. */
-static nq_status read_grids(float *levels, const nqi_channel *channels,
+static nq_status read_grids(float *levels, nqi_channel *channels,
                             const nqi_table_record *record, nqi_cursor *c)
 {
     for (uint32_t i = 0; i < record->n_channels; i++) {
-        const nqi_channel *channel = &channels[i];
+        nqi_channel *channel = &channels[i];
         double step = record->step;
         if (step == 0) {
             uint64_t raw_step;
@@ -104,6 +105,7 @@ static nq_status read_grids(float *levels, const nqi_channel *channels,
             if (!nqi_is_finite(step) || step == 0)
                 return NQ_E_CORRUPT;
         }
+        channel->step = step;
         NQI_TRY(read_grid(levels + channel->at, step,
                           (uint32_t)channel->last - channel->first + 1, c));
     }

@@ -17,7 +17,7 @@ import sys
 SETS = [
     ("blocks", ["nq_block_decoder_size", "nq_block_decode"], 12 * 1024),
     ("files", ["nq_reader_size", "nq_reader_init", "nq_reader_find", "nq_decoder_size",
-               "nq_decoder_init", "nq_decoder_read"], 28 * 1024),
+               "nq_decoder_init", "nq_decoder_read"], 29 * 1024),
 ]
 MACHINES = [("cc", [], "size"),
             ("arm-none-eabi-gcc", ["-mcpu=cortex-m4", "-mthumb"], "arm-none-eabi-size")]

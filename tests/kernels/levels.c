@@ -47,6 +47,10 @@ static void test_emit(const nqi_levels_kernels *kernels, const places *p, uint32
     CHECK(memcmp(odd, expected, 2 * n) == 0);
     kernels->u16(guarded_end(&p->out, 2 * n), u16, n_levels, indices, n);
     CHECK(memcmp(guarded_end(&p->out, 2 * n), expected, 2 * n) == 0);
+    const uint8_t *u8 = guarded_end(&p->levels, n_levels);
+    kernels->u8(guarded_end(&p->out, n), u8, n_levels, indices, n);
+    nqi_levels_kernels_ref.u8(expected, u8, n_levels, indices, n);
+    CHECK(memcmp(guarded_end(&p->out, n), expected, n) == 0);
 }
 
 static void test_dot(const nqi_levels_kernels *kernels, const places *p, uint32_t n_levels,

@@ -131,9 +131,42 @@ static void emit_u16(uint8_t *out, const uint16_t *levels, uint32_t n_levels,
         nqi_levels_kernels_ref.u16(out, levels, n_levels, indices, n);
 }
 
+/* ---- 8 bits -------------------------------------------------------------------------------- */
+
+/* Up to 32 levels, in two halves. */
+TARGET static void emit_u8_small(uint8_t *out, const uint8_t *levels, uint32_t n_levels,
+                                 const uint8_t *indices, size_t n)
+{
+    uint8_t padded[32] = {0};
+    memcpy(padded, levels, n_levels);
+    const __m256i lower =
+        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)padded));
+    const __m256i upper =
+        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(padded + 16)));
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        const __m256i at = _mm256_loadu_si256((const __m256i *)(const void *)(indices + i));
+        const __m256i is_upper = _mm256_slli_epi16(at, 3); /* by its sign */
+        _mm256_storeu_si256((__m256i *)(void *)(out + i),
+                            _mm256_blendv_epi8(_mm256_shuffle_epi8(lower, at),
+                                               _mm256_shuffle_epi8(upper, at), is_upper));
+    }
+    nqi_levels_kernels_ref.u8(out + i, levels, n_levels, indices + i, n - i);
+}
+
+static void emit_u8(uint8_t *out, const uint8_t *levels, uint32_t n_levels, const uint8_t *indices,
+                    size_t n)
+{
+    if (n_levels <= 32)
+        emit_u8_small(out, levels, n_levels, indices, n);
+    else
+        nqi_levels_kernels_ref.u8(out, levels, n_levels, indices, n);
+}
+
 const nqi_levels_kernels *nqi_levels_kernels_avx2(uint64_t cpu)
 {
-    static const nqi_levels_kernels kernels = {.f32 = emit_f32, .u16 = emit_u16, .dot = dot};
+    static const nqi_levels_kernels kernels = {
+        .f32 = emit_f32, .u16 = emit_u16, .u8 = emit_u8, .dot = dot};
     return cpu & NQ_CPU_AVX2 ? &kernels : NULL;
 }
 

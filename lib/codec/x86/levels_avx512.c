@@ -194,11 +194,71 @@ TARGET static void emit_u16(uint8_t *out, const uint16_t *levels, uint32_t n_lev
         emit_u16_with(out, levels, n_levels, indices, n, 8);
 }
 
+/* ---- 8 bits -------------------------------------------------------------------------------- */
+
+#define TARGET_BYTES                                                                               \
+    NQI_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt")
+
+/* 64 levels each. */
+typedef struct table8 {
+    __m512i v[4];
+} table8;
+
+TARGET_BYTES NQI_INLINE __m512i find64(const table8 *t, const uint8_t *indices, unsigned n_vectors)
+{
+    const __m512i i = _mm512_loadu_si512(indices);
+    if (n_vectors == 1)
+        return _mm512_permutexvar_epi8(i, t->v[0]);
+    const __m512i lower = _mm512_permutex2var_epi8(t->v[0], i, t->v[1]);
+    if (n_vectors == 2)
+        return lower;
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(i), lower,
+                                  _mm512_permutex2var_epi8(t->v[2], i, t->v[3]));
+}
+
+TARGET_BYTES NQI_INLINE void emit_u8_with(uint8_t *out, const uint8_t *levels, uint32_t n_levels,
+                                          const uint8_t *indices, size_t n, unsigned n_vectors)
+{
+    table8 t;
+    for (unsigned k = 0; k < n_vectors; k++) {
+        const uint32_t before = NQI_MIN(64 * k, n_levels), here = NQI_MIN(64, n_levels - before);
+        const __mmask64 there = here == 0 ? 0 : UINT64_MAX >> (64 - here);
+        t.v[k] = _mm512_maskz_loadu_epi8(there, levels + before);
+    }
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64)
+        _mm512_storeu_si512(out + i, find64(&t, indices + i, n_vectors));
+    nqi_levels_kernels_ref.u8(out + i, levels, n_levels, indices + i, n - i);
+}
+
+TARGET_BYTES static void emit_u8(uint8_t *out, const uint8_t *levels, uint32_t n_levels,
+                                 const uint8_t *indices, size_t n)
+{
+    if (n_levels <= 64)
+        emit_u8_with(out, levels, n_levels, indices, n, 1);
+    else if (n_levels <= 128)
+        emit_u8_with(out, levels, n_levels, indices, n, 2);
+    else
+        emit_u8_with(out, levels, n_levels, indices, n, 4);
+}
+
+/* Without VBMI, which only bytes need. */
+static void emit_u8_plainly(uint8_t *out, const uint8_t *levels, uint32_t n_levels,
+                            const uint8_t *indices, size_t n)
+{
+    nqi_levels_kernels_avx2(NQ_CPU_AVX2)->u8(out, levels, n_levels, indices, n);
+}
+
 const nqi_levels_kernels *nqi_levels_kernels_avx512(uint64_t cpu)
 {
-    static const nqi_levels_kernels kernels = {.f32 = emit_f32, .u16 = emit_u16, .dot = dot};
+    static const nqi_levels_kernels all = {
+        .f32 = emit_f32, .u16 = emit_u16, .u8 = emit_u8, .dot = dot};
+    static const nqi_levels_kernels plain = {
+        .f32 = emit_f32, .u16 = emit_u16, .u8 = emit_u8_plainly, .dot = dot};
     const uint64_t wanted = NQ_CPU_AVX2 | NQ_CPU_AVX512;
-    return (cpu & wanted) == wanted ? &kernels : NULL;
+    if ((cpu & wanted) != wanted)
+        return NULL;
+    return cpu & NQ_CPU_AVX512VBMI2 ? &all : &plain;
 }
 
 #else
