@@ -154,7 +154,7 @@ static nq_status write_values(memfile *file, const float *weights, uint32_t n_va
     nq_plan *plan;
     nq_plan_options o;
     nq_plan_options_init(&o);
-    o.method = NQ_METHOD_KMEANS;
+    o.method = NQ_METHOD_UNIFORM; /* so fine a step that each value has its own cell */
     o.target = NQ_TARGET_LEVELS;
     o.target_value = n_values;
     o.codec = codec;

@@ -25,15 +25,6 @@ install_needs
 images=$(sh examples/lenet/images.sh)
 
 build=build-lenet-native
-native=
-if ${CC:-cc} -march=native -x c -E /dev/null >/dev/null 2>&1; then
-    native=-march=native
-fi
-mkdir -p $build
-{ [ -e $build/build.ninja ] || meson setup $build -Dtests=disabled -Ddefault_library=static \
-    -Dc_args=$native; } >$build/log.txt 2>&1 </dev/null &&
-    ninja -C $build examples/lenet/lenet >>$build/log.txt 2>&1 </dev/null || {
-    cat $build/log.txt >&2
-    exit 1
-}
+. examples/lenet/native.sh
+build_native examples/lenet/lenet
 $build/examples/lenet/lenet train "$out" "$images" "$@"

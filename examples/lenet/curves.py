@@ -1,0 +1,78 @@
+"""What the experiment tries: curves, each a way to compress at several settings."""
+
+LEVELS = [3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32]
+STEPS = [0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.2, 0.24]
+RDO_STEPS = [0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.11, 0.12, 0.14]
+# Prices of a bit in units of h w^2: over what pruning left, and over all weights, where zero has a
+# short code and less is enough.
+LAMBDAS = [10 ** (-9 + i / 4) for i in range(14)]
+ZERO_LAMBDAS = [10 ** (-9 + i / 8) for i in range(17)]
+
+KINDS = [None, "hessian", "newton", "fisher", "adam"]
+
+
+def curve(name, network, options, settings, over="all", importance=None, codec="auto"):
+    """`options` holds {} where the setting goes."""
+    return {"name": name, "points": [
+        {"network": network, "over": over, "importance": importance, "codec": codec, "tuned": 0,
+         "options": [word.replace("{}", f"{setting:.6g}") for word in options.split()]}
+        for setting in settings]}
+
+
+def paper(network, importance):
+    """The paper's four methods, over the weights that pruning left, zeros as index gaps."""
+    def survivors(name, options, settings, kind):
+        return curve(name, network, options, settings, "survivors", kind, "huffman-gaps")
+    return [survivors("k-means", "--levels {}", LEVELS, None),
+            survivors("Hessian-weighted k-means", "--levels {}", LEVELS, importance),
+            survivors("uniform", "--step {}", STEPS, importance),
+            survivors("iterative ECSQ", "--lambda {}", LAMBDAS, importance)]
+
+
+def with_zero(network, importance, codec):
+    """Zero as one more symbol, and any weight may become zero."""
+    return [curve("uniform, zero a symbol", network, "--step {}", STEPS, "all", importance, codec),
+            curve("uniform, rate-distortion optimal", network, "--step {} --rdo", RDO_STEPS, "all",
+                  None, codec),
+            curve("the same by importance", network, "--step {} --rdo", RDO_STEPS, "all", importance,
+                  codec),
+            curve("iterative ECSQ, zero a symbol", network, "--method ecsq --lambda {}",
+                  ZERO_LAMBDAS, "all", importance, codec)]
+
+
+def scopes(network, importance):
+    """All layers together, and layer by layer."""
+    def rdo(name, options, kind):
+        return curve(name, network, "--step {} --rdo " + options, RDO_STEPS, "all", kind)
+    return [rdo("all layers together", "", None),
+            rdo("all layers together, by importance", "", importance),
+            rdo("layer by layer, the same step", "--scope tensor", importance),
+            rdo("layer by layer, equal slopes", "--scope tensor --allocate slope", importance)]
+
+
+def importances(network):
+    """Each kind of importance: of levels alone, and of what becomes zero as well."""
+    curves = [curve("k-means, " + (kind or "none"), network, "--levels {}", LEVELS, "survivors", kind,
+                    "huffman-gaps") for kind in KINDS]
+    curves += [curve(kind or "none", network, "--step {} --rdo", RDO_STEPS, "all", kind)
+              for kind in KINDS]
+    curves.append(curve("newton, means of tensors", network,
+                        "--step {} --rdo --importance-mean tensor", RDO_STEPS, "all", "newton"))
+    curves.append(curve("newton, square root", network, "--step {} --rdo --importance-power 0.5",
+                        RDO_STEPS, "all", "newton"))
+    return curves
+
+
+def unpruned(importance):
+    """The dense network, whose zeros only the quantizer makes."""
+    def dense(name, options, settings, kind, codec):
+        return curve(name, "dense", options, settings, "all", kind, codec)
+    return [dense("k-means, Huffman", "--method kmeans --levels {}", LEVELS, None, "huffman"),
+            dense("Hessian-weighted k-means, Huffman", "--method kmeans --levels {}", LEVELS,
+                  importance, "huffman"),
+            dense("uniform, Huffman", "--step {}", STEPS, importance, "huffman"),
+            dense("uniform, rANS", "--step {}", STEPS, importance, "rans"),
+            dense("iterative ECSQ, Huffman", "--method ecsq --lambda {}", ZERO_LAMBDAS,
+                  importance, "huffman"),
+            dense("uniform, rate-distortion optimal, rANS", "--step {} --rdo", RDO_STEPS, importance,
+                  "rans")]
