@@ -2,11 +2,13 @@
 
 LEVELS = [3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32]
 STEPS = [0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.2, 0.24]
-RDO_STEPS = [0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.11, 0.12, 0.14]
+FEW_LEVELS = [4, 6, 8, 12, 16, 24]
+FEW_STEPS = [0.03, 0.05, 0.08, 0.1, 0.12, 0.16]
+RDO_STEPS = [0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12]
 # Prices of a bit in units of h w^2: over what pruning left, and over all weights, where zero has a
 # short code and less is enough.
 LAMBDAS = [10 ** (-9 + i / 4) for i in range(14)]
-ZERO_LAMBDAS = [10 ** (-9 + i / 8) for i in range(17)]
+ZERO_LAMBDAS = [10 ** (-8.5 + i / 6) for i in range(10)]
 
 KINDS = [None, "hessian", "newton", "fisher", "adam"]
 
@@ -19,19 +21,21 @@ def curve(name, network, options, settings, over="all", importance=None, codec="
         for setting in settings]}
 
 
-def paper(network, importance):
+def paper(network, importance, levels=None, steps=None, lambdas=None):
     """The paper's four methods, over the weights that pruning left, zeros as index gaps."""
+    levels, steps, lambdas = levels or LEVELS, steps or STEPS, lambdas or LAMBDAS
+
     def survivors(name, options, settings, kind):
         return curve(name, network, options, settings, "survivors", kind, "huffman-gaps")
-    return [survivors("k-means", "--levels {}", LEVELS, None),
-            survivors("Hessian-weighted k-means", "--levels {}", LEVELS, importance),
-            survivors("uniform", "--step {}", STEPS, importance),
-            survivors("iterative ECSQ", "--lambda {}", LAMBDAS, importance)]
+    return [survivors("k-means", "--levels {}", levels, None),
+            survivors("Hessian-weighted k-means", "--levels {}", levels, importance),
+            survivors("uniform", "--step {}", steps, importance),
+            survivors("iterative ECSQ", "--lambda {}", lambdas, importance)]
 
 
 def with_zero(network, importance, codec):
     """Zero as one more symbol, and any weight may become zero."""
-    return [curve("uniform, zero a symbol", network, "--step {}", STEPS, "all", importance, codec),
+    return [curve("uniform, zero a symbol", network, "--step {}", FEW_STEPS, "all", importance, codec),
             curve("uniform, rate-distortion optimal", network, "--step {} --rdo", RDO_STEPS, "all",
                   None, codec),
             curve("the same by importance", network, "--step {} --rdo", RDO_STEPS, "all", importance,
@@ -52,7 +56,7 @@ def scopes(network, importance):
 
 def importances(network):
     """Each kind of importance: of levels alone, and of what becomes zero as well."""
-    curves = [curve("k-means, " + (kind or "none"), network, "--levels {}", LEVELS, "survivors", kind,
+    curves = [curve("k-means, " + (kind or "none"), network, "--levels {}", FEW_LEVELS, "survivors", kind,
                     "huffman-gaps") for kind in KINDS]
     curves += [curve(kind or "none", network, "--step {} --rdo", RDO_STEPS, "all", kind)
               for kind in KINDS]
@@ -67,11 +71,11 @@ def unpruned(importance):
     """The dense network, whose zeros only the quantizer makes."""
     def dense(name, options, settings, kind, codec):
         return curve(name, "dense", options, settings, "all", kind, codec)
-    return [dense("k-means, Huffman", "--method kmeans --levels {}", LEVELS, None, "huffman"),
-            dense("Hessian-weighted k-means, Huffman", "--method kmeans --levels {}", LEVELS,
+    return [dense("k-means, Huffman", "--method kmeans --levels {}", FEW_LEVELS, None, "huffman"),
+            dense("Hessian-weighted k-means, Huffman", "--method kmeans --levels {}", FEW_LEVELS,
                   importance, "huffman"),
-            dense("uniform, Huffman", "--step {}", STEPS, importance, "huffman"),
-            dense("uniform, rANS", "--step {}", STEPS, importance, "rans"),
+            dense("uniform, Huffman", "--step {}", FEW_STEPS, importance, "huffman"),
+            dense("uniform, rANS", "--step {}", FEW_STEPS, importance, "rans"),
             dense("iterative ECSQ, Huffman", "--method ecsq --lambda {}", ZERO_LAMBDAS,
                   importance, "huffman"),
             dense("uniform, rate-distortion optimal, rANS", "--step {} --rdo", RDO_STEPS, importance,

@@ -55,7 +55,8 @@ def sections():
            curves.importances("pruned"), False)
     yield ("unpruned", "Without pruning", curves.unpruned(IMPORTANCE), False)
     yield ("sparse-paper", "The paper's methods on the sparse network",
-           curves.paper("sparse", IMPORTANCE), False)
+           curves.paper("sparse", IMPORTANCE, curves.FEW_LEVELS, curves.FEW_STEPS,
+                        curves.LAMBDAS[4::2]), False)
     yield ("sparse-zero", "Zero as a symbol, on the sparse network, the smallest code",
            curves.with_zero("sparse", IMPORTANCE, "auto"), True)
     yield ("sparse-scope", "Together and layer by layer, on the sparse network",
