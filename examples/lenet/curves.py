@@ -9,6 +9,10 @@ RDO_STEPS = [0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12]
 # short code and less is enough.
 LAMBDAS = [10 ** (-9 + i / 4) for i in range(14)]
 ZERO_LAMBDAS = [10 ** (-8.5 + i / 6) for i in range(10)]
+# The same for square roots of importance.
+ROOT_LAMBDAS = [10 ** (-5.75 + i / 8) for i in range(9)]
+
+ROOT = "--importance-power 0.5"
 
 KINDS = [None, "hessian", "newton", "fisher", "adam"]
 
@@ -41,7 +45,9 @@ def with_zero(network, importance, codec):
             curve("the same by importance", network, "--step {} --rdo", RDO_STEPS, "all", importance,
                   codec),
             curve("iterative ECSQ, zero a symbol", network, "--method ecsq --lambda {}",
-                  ZERO_LAMBDAS, "all", importance, codec)]
+                  ZERO_LAMBDAS, "all", importance, codec),
+            curve("the same by the root of importance", network,
+                  "--method ecsq --lambda {} " + ROOT, ROOT_LAMBDAS, "all", importance, codec)]
 
 
 def scopes(network, importance):
@@ -50,6 +56,7 @@ def scopes(network, importance):
         return curve(name, network, "--step {} --rdo " + options, RDO_STEPS, "all", kind)
     return [rdo("all layers together", "", None),
             rdo("all layers together, by importance", "", importance),
+            rdo("all layers together, by its root", ROOT, importance),
             rdo("layer by layer, the same step", "--scope tensor", importance),
             rdo("layer by layer, equal slopes", "--scope tensor --allocate slope", importance)]
 
@@ -62,7 +69,7 @@ def importances(network):
               for kind in KINDS]
     curves.append(curve("newton, means of tensors", network,
                         "--step {} --rdo --importance-mean tensor", RDO_STEPS, "all", "newton"))
-    curves.append(curve("newton, square root", network, "--step {} --rdo --importance-power 0.5",
+    curves.append(curve("newton, square root", network, "--step {} --rdo " + ROOT,
                         RDO_STEPS, "all", "newton"))
     return curves
 

@@ -57,8 +57,8 @@ def sections():
     yield ("sparse-paper", "The paper's methods on the sparse network",
            curves.paper("sparse", IMPORTANCE, curves.FEW_LEVELS, curves.FEW_STEPS,
                         curves.LAMBDAS[4::2]), False)
-    yield ("sparse-zero", "Zero as a symbol, on the sparse network, the smallest code",
-           curves.with_zero("sparse", IMPORTANCE, "auto"), True)
+    yield ("sparse-zero", "Zero as a symbol, on the sparse network, Huffman-coded gaps",
+           curves.with_zero("sparse", IMPORTANCE, "huffman-gaps"), True)
     yield ("sparse-scope", "Together and layer by layer, on the sparse network",
            curves.scopes("sparse", IMPORTANCE), True)
 
