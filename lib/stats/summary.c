@@ -12,7 +12,7 @@
 /* More bins between prefixes, neither at the first nor at the last value of one, than this, over
  * all tensors: the summary becomes coarse. A sum over tensors, and so reached or not reached in any
  * order of merging. */
-#define MAX_BETWEEN (UINT64_C(1) << 20)
+#define MAX_BETWEEN (UINT64_C(1) << 19)
 
 /* A bin with more than this part of all weights, and not a single value, is split. */
 #define HEAVY_PART       512u

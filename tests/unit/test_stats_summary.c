@@ -407,7 +407,7 @@ static void merging_in_any_order(void **state)
     for (size_t i = 0; i < N_KINDS; i++)
         kinds[i] = summarise_kind(i, false);
     for (int coarse = 0; coarse < 2; coarse++) {
-        kinds[2].n_between += coarse ? 1 << 20 : 0;
+        kinds[2].n_between += coarse ? 1 << 19 : 0;
         nqi_summary first = merge_in_order(kinds, rising);
         assert_int_equal(first.is_coarse, coarse);
         for (int times = 0; times < 30; times++) {
