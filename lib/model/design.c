@@ -167,11 +167,18 @@ static nq_status design(nqi_model *m, nqi_model_group *g, double *smallest_step,
     return g->quantizer.has_counts ? NQ_OK : nqi_group_measure(m, g, progress);
 }
 
+void nqi_group_free_source(const nqi_model *m, nqi_design_source *source)
+{
+    if (m->n_groups > 1)
+        nqi_design_source_free(source);
+}
+
 nq_status nqi_group_design(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress,
                            nq_diag *diag)
 {
     double smallest_step = 0;
     const nq_status status = design(m, g, &smallest_step, progress);
+    nqi_group_free_source(m, &g->source);
     return status == NQ_OK ? NQ_OK : report(diag, status, g, smallest_step);
 }
 

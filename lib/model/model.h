@@ -198,6 +198,10 @@ nqi_design_job nqi_group_job(const nqi_model *m, const nqi_model_group *g,
  * knows it, and shaping may have scaled that. */
 double nqi_group_lambda_scale(const nqi_model_group *g);
 
+/* Frees what is kept from one design to the next, unless all tensors share a codebook: of many
+ * groups it would add up to more than the weights. */
+void nqi_group_free_source(const nqi_model *m, nqi_design_source *source);
+
 /* Levels for the group's goal, and counts. */
 nq_status nqi_group_design(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress,
                            nq_diag *diag);

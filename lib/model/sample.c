@@ -17,7 +17,6 @@
 #define ENTRY_BITS  5.0
 
 /* ---- Sampling ------------------------------------------------------------------------------ */
-/* ---- Sampling ------------------------------------------------------------------------------ */
 
 /* Runs of the part's elements, evenly spread, one in `thinning`. */
 static void thin(nqi_weights *part, uint64_t thinning)
@@ -87,6 +86,7 @@ static nq_status sample_groups(nqi_sample *s)
         if (m->groups[i].options.method == NQ_METHOD_KMEANS) {
             NQI_TRY(nqi_design_source_summarise(&g->source));
             g->log2_sigma = log2_sigma(&g->source.summary);
+            nqi_group_free_source(m, &g->source);
         }
     }
     return NQ_OK;
@@ -340,8 +340,11 @@ nq_status nqi_sample_measure(nqi_tally *tally, nqi_sample *s, uint64_t group, co
     g->goal = *goal;
     nqi_design_job job = nqi_group_job(s->m, g, &s->groups[group].source);
     job.is_sample = true;
-    NQI_TRY(nqi_quantizer_design(&q, &smallest_step, &job));
-    const nq_status status = measure(&m, &q, job.source, weighs);
-    nqi_quantizer_free(&q);
+    nq_status status = nqi_quantizer_design(&q, &smallest_step, &job);
+    if (status == NQ_OK) {
+        status = measure(&m, &q, job.source, weighs);
+        nqi_quantizer_free(&q);
+    }
+    nqi_group_free_source(s->m, job.source);
     return status;
 }

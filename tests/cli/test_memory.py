@@ -3,9 +3,10 @@ private memory that can be written to enforces it: with more, the program would 
 
 import json
 import os
+import random
 import resource
 
-from files import f32, gauss
+from files import f32, gauss, safetensors
 from harness import Skipped, demand
 
 MIB = 1 << 20
@@ -28,10 +29,13 @@ def write_model(nq, name, values):
                 f.write(block)
 
 
+def limit_of(n_bytes):
+    return lambda: resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, n_bytes))
+
+
 def limited(extra):
     """For two threads; nothing that the program does may need more."""
-    limit = 2 * LARGEST + 64 * MIB - extra
-    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))}
+    return {"preexec_fn": limit_of(2 * LARGEST + 64 * MIB - extra)}
 
 
 def check_peak_memory(nq):
@@ -68,3 +72,25 @@ def check_importance_and_scope(nq):
     two = ["--importance", "h.safetensors", "--threads", "2"]
     nq.run("compress", "m.safetensors", "--step", "0.01", "--scope", "tensor", *two, **limited(0))
     nq.run("compare", "m.safetensors", "m.nq", *two, expected=1, **limited(0))
+
+
+def write_many(nq, name, n_tensors, n):
+    """Tensors of different weights each, all of one sign and within an octave."""
+    draw = random.Random(6)
+    ones = int.from_bytes(b"\xff\xff\x7f\x00" * n, "little")
+    exponents = int.from_bytes(b"\x00\x00\x00\x3c" * n, "little")
+    nq.write(name, safetensors([
+        (f"t{i}", "F32", [n], (draw.getrandbits(32 * n) & ones | exponents).to_bytes(4 * n, "little"))
+        for i in range(n_tensors)]))
+
+
+def check_many_tensors(nq):
+    """What is kept of each tensor from one design to the next must not add up."""
+    if nq.sanitized:
+        raise Skipped("a sanitizer takes more memory than that")
+    write_many(nq, "m.safetensors", 60, 50_000)
+    for options in (["--method", "kmeans"], ["--method", "ecsq"], ["--method", "kmeans", "--scope", "tensor"],
+                    ["--rdo", "--scope", "tensor"]):
+        nq.run("compress", "m.safetensors", "--step" if "--rdo" in options else "--target",
+               "1e-3" if "--rdo" in options else "3bpw", *options, "--threads", "1", "--force",
+               preexec_fn=limit_of(64 * MIB + 400_000))
