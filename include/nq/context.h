@@ -48,7 +48,7 @@ typedef int32_t (*nq_progress_fn)(void *user, uint32_t stage, uint64_t done, uin
 #define NQ_CPU_SSE42 (UINT64_C(1) << 0)
 #define NQ_CPU_AVX2 (UINT64_C(1) << 1)       /* with BMI1, BMI2, FMA, F16C, LZCNT */
 #define NQ_CPU_AVX512 (UINT64_C(1) << 2)     /* F, BW, DQ, VL */
-#define NQ_CPU_AVX512VBMI2 (UINT64_C(1) << 3) /* VBMI and VBMI2 on top */
+#define NQ_CPU_AVX512VBMI2 (UINT64_C(1) << 3) /* VBMI, VBMI2 and VPOPCNTDQ on top */
 #define NQ_CPU_VPCLMUL (UINT64_C(1) << 4)    /* VPCLMULQDQ, on top of AVX512 */
 #define NQ_CPU_NEON (UINT64_C(1) << 16)
 #define NQ_CPU_ARM_CRC (UINT64_C(1) << 17)

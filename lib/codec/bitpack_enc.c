@@ -47,10 +47,19 @@ NQI_INLINE void pack_group(uint8_t *out, const uint16_t *numbers, const gather16
                    (lower >> (4 * half) >> (4 * half)) | (upper << (4 * (g->width % 2))));
 }
 
-void nqi_pack_u16(uint8_t *out, const uint16_t *numbers, size_t n, unsigned width)
+static uint32_t largest_of(const uint16_t *numbers, size_t n)
 {
+    uint16_t largest = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = NQI_MAX(largest, numbers[i]);
+    return largest;
+}
+
+uint32_t nqi_pack_u16(uint8_t *out, const uint16_t *numbers, size_t n, unsigned width)
+{
+    const uint32_t largest = largest_of(numbers, n);
     if (width == 0)
-        return;
+        return largest;
     const gather16 g = make_gather16(width);
     size_t left = (size_t)nqi_packed_bytes(n, width);
     for (; n >= GROUP && left >= 16; n -= GROUP, left -= width) {
@@ -71,4 +80,13 @@ void nqi_pack_u16(uint8_t *out, const uint16_t *numbers, size_t n, unsigned widt
         left -= used;
         n -= now;
     }
+    return largest;
+}
+
+nqi_pack_fn nqi_pack_for(uint64_t cpu)
+{
+    const nqi_pack_fn avx512 = nqi_pack_avx512(cpu);
+    const nqi_pack_fn avx2 = nqi_pack_avx2(cpu);
+    const nqi_pack_fn neon = nqi_pack_neon(cpu);
+    return avx512 ? avx512 : avx2 ? avx2 : neon ? neon : nqi_pack_u16;
 }

@@ -17,7 +17,7 @@ bool nqi_index_count(uint64_t *counts, uint32_t n_levels, const uint16_t *indice
 typedef bool (*nqi_index_count_fn)(uint64_t *counts, uint32_t n_levels, const uint16_t *indices,
                                    size_t n);
 
-#define NQI_INDEX_COUNT_FEW 64u
+#define NQI_INDEX_COUNT_FEW 256u
 
 /* NULL: this CPU has nothing that is faster. */
 nqi_index_count_fn nqi_index_count_avx512(uint64_t cpu);

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/cursor.h"
-#include "codec/bitpack_enc.h"
 
 /* One table: see nqi_rans_phase. */
 #define ONE_SUB_LOG2 ((unsigned)(sizeof(size_t) * 8 - 1))
@@ -164,7 +163,7 @@ typedef struct selection {
 static nq_status write_symbols(writing *w, uint8_t *classes, bit_sink *escapes,
                                const selection *tables, const uint16_t *symbols, size_t n)
 {
-    enum { AT_ONCE = 512 }; /* a multiple of eight */
+    enum { AT_ONCE = 4096 }; /* a multiple of eight */
     uint16_t escaped[AT_ONCE + NQI_RANS_ESCAPED_SLACK];
     const size_t sub = (size_t)1 << tables->sub_log2;
     for (size_t done = 0, now; done < n; done += now) {
@@ -176,8 +175,10 @@ static nq_status write_symbols(writing *w, uint8_t *classes, bit_sink *escapes,
             return NQ_E_ARG;
         for (size_t i = 0; i < n_escaped; i++)
             sink_escape(escapes, &coder->escapes, escaped[i]);
-        nqi_pack_u16(w->low_at, symbols + done, now, coder->low_bits);
-        w->low_at += nqi_packed_bytes(now, coder->low_bits);
+        if (coder->low_bits > 0) {
+            (void)w->e->pack(w->low_at, symbols + done, now, coder->low_bits);
+            w->low_at += nqi_packed_bytes(now, coder->low_bits);
+        }
     }
     return NQ_OK;
 }

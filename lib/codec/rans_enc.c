@@ -186,6 +186,7 @@ void nqi_rans_encoder_build(void *memory, const nqi_allocator *a, const nqi_rans
                            .gap_rows = {.rows = (void *)(base + p.gap_rows), .n = n_gap_rows},
                            .costs = (uint32_t *)(void *)(base + p.costs),
                            .kernels = avx512 ? avx512 : &nqi_rans_push_kernels_ref,
+                           .pack = nqi_pack_for(cpu),
                            .n_bytes = p.total};
     nqi_rans_bits bits = {.bytes = base + p.description, .capacity = p.total - p.description};
     describe(&bits, plan);

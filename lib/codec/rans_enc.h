@@ -5,6 +5,7 @@
 #ifndef NQI_RANS_ENC_H
 #define NQI_RANS_ENC_H
 
+#include "codec/bitpack_enc.h"
 #include "codec/code_ops_enc.h"
 #include "codec/rans_push.h"
 
@@ -58,6 +59,7 @@ typedef struct nqi_rans_encoder {
     nqi_rans_rows gap_rows;
     uint32_t *costs; /* of indices */
     const nqi_rans_push_kernels *kernels;
+    nqi_pack_fn pack;
     uint64_t n_bytes; /* of all memory, this struct's included */
 } nqi_rans_encoder;
 

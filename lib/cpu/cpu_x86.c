@@ -77,7 +77,7 @@ uint64_t nqi_cpu_detect_x86(void)
     if (!has_avx512(&l))
         return features;
     features |= NQ_CPU_AVX512;
-    if (has(l.ecx7, 1) && has(l.ecx7, 6)) /* VBMI, VBMI2 */
+    if (has(l.ecx7, 1) && has(l.ecx7, 6) && has(l.ecx7, 14)) /* VBMI, VBMI2, VPOPCNTDQ */
         features |= NQ_CPU_AVX512VBMI2;
     if (has(l.ecx1, 1) && has(l.ecx7, 10)) /* PCLMULQDQ, VPCLMULQDQ */
         features |= NQ_CPU_VPCLMUL;

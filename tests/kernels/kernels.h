@@ -51,6 +51,8 @@ bool next_cpu(uint64_t *cpu, unsigned *at);
 /* What each file tests; all return after the last check. */
 void test_rans_kernels(void);
 void test_unpack_kernels(void);
+void test_pack_kernels(void);
+void test_count_kernels(void);
 void test_crc_kernels(void);
 void test_levels_kernels(void);
 

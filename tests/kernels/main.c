@@ -86,6 +86,8 @@ int main(void)
     test_crc_kernels();
     test_levels_kernels();
     test_unpack_kernels();
+    test_pack_kernels();
+    test_count_kernels();
     test_rans_kernels();
     return 0;
 }

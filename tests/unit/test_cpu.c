@@ -45,8 +45,9 @@ static void test_against_compiler(void **state)
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                         __builtin_cpu_supports("avx512vl");
-    const bool vbmi2 =
-        avx512 && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2");
+    const bool vbmi2 = avx512 && __builtin_cpu_supports("avx512vbmi") &&
+                       __builtin_cpu_supports("avx512vbmi2") &&
+                       __builtin_cpu_supports("avx512vpopcntdq");
     const bool vpclmul =
         avx512 && __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("vpclmulqdq");
     assert_int_equal((features & NQ_CPU_SSE42) != 0, sse42);

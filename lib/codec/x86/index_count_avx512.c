@@ -1,6 +1,7 @@
 /*
- * Counting indices of few levels with AVX-512: 64 of them are compared with each level, and what is
- * equal is counted in bytes.
+ * Counting indices of a byte with AVX-512: bits of 512 indices are sorted into planes, one vector
+ * for each bit of an index; ands of planes and of their complements tell where an index occurs, and
+ * the ones are counted.
  */
 #include "codec/index_count.h"
 
@@ -12,68 +13,130 @@
 
 #include <immintrin.h>
 
-#define TARGET NQI_TARGET("avx512f,avx512bw")
+#define TARGET NQI_TARGET("avx512f,avx512bw,avx512vpopcntdq")
 
-/* Levels whose counters stay in registers, and rounds until a counter of a byte is full. */
-enum { LEVELS = 12, ROUNDS = 255 };
+/* Indices of a vector of bits, and vectors that are looked through for one index after the other.
+ */
+enum { BATCH = 512, BATCHES = 16 };
 
-TARGET NQI_INLINE uint64_t sum_bytes(__m512i v)
+/* The planes of some batches; [7] has the highest bit. */
+typedef struct planes {
+    __m512i bit[BATCHES][8];
+} planes;
+
+/* mask ? x : y */
+TARGET NQI_INLINE __m512i choose(__m512i mask, __m512i x, __m512i y)
 {
-    return (uint64_t)_mm512_reduce_add_epi64(_mm512_sad_epu8(v, _mm512_setzero_si512()));
+    return _mm512_ternarylogic_epi64(mask, x, y, 0xca);
 }
 
-/* Narrows indices to bytes, in any order; returns the largest, or 256 and more. */
-TARGET static uint32_t narrow(uint8_t *bytes, const uint16_t *indices, size_t n_rounds)
+/* The upper bits of each byte of `lower` change places with the lower ones of `upper`, `shift`
+ * below them. A macro because shifts are part of instructions. */
+#define EXCHANGE(lower, upper, shift, low_places)                                                  \
+    do {                                                                                           \
+        const __m512i low = _mm512_set1_epi8(low_places);                                          \
+        const __m512i a = choose(low, lower, _mm512_slli_epi16(upper, shift));                     \
+        upper = choose(low, _mm512_srli_epi16(lower, shift), upper);                               \
+        lower = a;                                                                                 \
+    } while (0)
+
+/* Bytes become planes, whatever the order within them is. */
+TARGET NQI_INLINE void make_planes(__m512i v[8])
 {
-    __m512i largest = _mm512_setzero_si512();
-    for (size_t i = 0; i < n_rounds; i++) {
+    for (unsigned i = 0; i < 4; i++)
+        EXCHANGE(v[i], v[i + 4], 4, 0x0f);
+    for (unsigned i = 0; i < 8; i += i % 4 == 1 ? 3 : 1)
+        EXCHANGE(v[i], v[i + 2], 2, 0x33);
+    for (unsigned i = 0; i < 8; i += 2)
+        EXCHANGE(v[i], v[i + 1], 1, 0x55);
+}
+
+/* The planes of a batch; *largest becomes no less than any index. */
+TARGET NQI_INLINE void read_batch(__m512i v[8], const uint16_t *indices, __m512i *largest)
+{
+    for (unsigned i = 0; i < 8; i++) {
         const __m512i a = _mm512_loadu_si512(indices + 64 * i);
         const __m512i b = _mm512_loadu_si512(indices + 64 * i + 32);
-        largest = _mm512_max_epu16(largest, _mm512_max_epu16(a, b));
-        _mm512_store_si512(bytes + 64 * i, _mm512_packus_epi16(a, b));
+        *largest = _mm512_max_epu16(*largest, _mm512_max_epu16(a, b));
+        v[i] = _mm512_packus_epi16(a, b);
     }
-    const __m256i half =
-        _mm256_max_epu16(_mm512_castsi512_si256(largest), _mm512_extracti64x4_epi64(largest, 1));
-    const __m128i eight =
-        _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-    const __m128i inverted = _mm_xor_si128(eight, _mm_set1_epi8(-1));
-    return 0xffffu - (uint32_t)_mm_cvtsi128_si32(_mm_minpos_epu16(inverted)) % 0x10000u;
+    make_planes(v);
 }
 
-/* Counts levels from `first` on, LEVELS of them, among n_rounds times 64 bytes. */
-TARGET static void count_levels(uint64_t *counts, uint32_t first, uint32_t n_levels,
-                                const uint8_t *bytes, size_t n_rounds)
+/* The mask of each of the two values that one more bit can have. */
+TARGET NQI_INLINE void split(__m512i masks[2], __m512i mask, __m512i bit)
 {
-    const __m512i one = _mm512_set1_epi8(1);
-    __m512i found[LEVELS], level[LEVELS];
-    for (unsigned k = 0; k < LEVELS; k++) {
-        found[k] = _mm512_setzero_si512();
-        level[k] = _mm512_set1_epi8((char)(first + k));
+    masks[0] = _mm512_andnot_si512(bit, mask);
+    masks[1] = _mm512_and_si512(bit, mask);
+}
+
+/* All ones where the bit of `row` is one. */
+TARGET NQI_INLINE __m512i spread(uint32_t row, unsigned bit)
+{
+    return _mm512_set1_epi64(-(long long)(row >> bit & 1));
+}
+
+/* Adds how often each of the sixteen indices from 16 row on occurs. */
+TARGET static void count_row(uint64_t counts[16], const planes *p, size_t n_batches, uint32_t row)
+{
+    const __m512i is0 = spread(row, 0), is1 = spread(row, 1), is2 = spread(row, 2),
+                  is3 = spread(row, 3);
+    __m512i found[16];
+    for (unsigned i = 0; i < 16; i++)
+        found[i] = _mm512_setzero_si512();
+    for (size_t b = 0; b < n_batches; b++) {
+        const __m512i *bit = p->bit[b];
+        /* of three, where the first two are equal and the third is one: 0x82 */
+        const __m512i upper =
+            _mm512_andnot_si512(_mm512_xor_si512(bit[7], is3), _mm512_set1_epi64(-1));
+        const __m512i three = _mm512_ternarylogic_epi64(bit[6], is2, upper, 0x82);
+        const __m512i two = _mm512_ternarylogic_epi64(bit[5], is1, three, 0x82);
+        const __m512i all = _mm512_ternarylogic_epi64(bit[4], is0, two, 0x82);
+        if (_mm512_test_epi64_mask(all, all) == 0)
+            continue;
+        __m512i m[2], mm[4], mmm[8], each[16];
+        split(m, all, bit[3]);
+        for (unsigned i = 0; i < 2; i++)
+            split(mm + 2 * i, m[i], bit[2]);
+        for (unsigned i = 0; i < 4; i++)
+            split(mmm + 2 * i, mm[i], bit[1]);
+        for (unsigned i = 0; i < 8; i++)
+            split(each + 2 * i, mmm[i], bit[0]);
+        for (unsigned i = 0; i < 16; i++)
+            found[i] = _mm512_add_epi64(found[i], _mm512_popcnt_epi64(each[i]));
     }
-    for (size_t i = 0; i < n_rounds; i++) {
-        const __m512i v = _mm512_load_si512(bytes + 64 * i);
-        for (unsigned k = 0; k < LEVELS; k++)
-            found[k] =
-                _mm512_mask_add_epi8(found[k], _mm512_cmpeq_epi8_mask(v, level[k]), found[k], one);
-    }
-    for (unsigned k = 0; k < LEVELS && first + k < n_levels; k++)
-        counts[first + k] += sum_bytes(found[k]);
+    for (unsigned i = 0; i < 16; i++)
+        counts[i] += (uint64_t)_mm512_reduce_add_epi64(found[i]);
+}
+
+TARGET static uint32_t largest_of(__m512i v)
+{
+    uint16_t each[32], largest = 0;
+    _mm512_storeu_si512(each, v);
+    for (unsigned i = 0; i < 32; i++)
+        largest = NQI_MAX(largest, each[i]);
+    return largest;
 }
 
 TARGET static bool count_avx512(uint64_t *counts, uint32_t n_levels, const uint16_t *indices,
                                 size_t n)
 {
-    alignas(64) uint8_t bytes[64 * ROUNDS];
-    for (size_t n_rounds = n / 64; n_rounds > 0;) {
-        const size_t now = NQI_MIN(n_rounds, ROUNDS);
-        if (narrow(bytes, indices, now) >= n_levels)
-            return false;
-        for (uint32_t first = 0; first < n_levels; first += LEVELS)
-            count_levels(counts, first, n_levels, bytes, now);
-        indices += 64 * now;
-        n_rounds -= now;
+    planes p;
+    uint64_t all[256] = {0};
+    __m512i largest = _mm512_setzero_si512();
+    const uint32_t n_rows = (n_levels + 15) / 16;
+    for (size_t n_batches = n / BATCH, now; n_batches > 0; n_batches -= now) {
+        now = NQI_MIN(n_batches, (size_t)BATCHES);
+        for (size_t b = 0; b < now; b++, indices += BATCH)
+            read_batch(p.bit[b], indices, &largest);
+        for (uint32_t row = 0; row < n_rows; row++)
+            count_row(all + 16 * row, &p, now, row);
     }
-    for (size_t i = 0; i < n % 64; i++) {
+    if (largest_of(largest) >= n_levels)
+        return false;
+    for (uint32_t i = 0; i < n_levels; i++)
+        counts[i] += all[i];
+    for (size_t i = 0; i < n % BATCH; i++) {
         if (indices[i] >= n_levels)
             return false;
         counts[indices[i]]++;
@@ -83,7 +146,8 @@ TARGET static bool count_avx512(uint64_t *counts, uint32_t n_levels, const uint1
 
 nqi_index_count_fn nqi_index_count_avx512(uint64_t cpu)
 {
-    return (cpu & NQ_CPU_AVX512) == NQ_CPU_AVX512 ? count_avx512 : NULL;
+    const uint64_t wanted = NQ_CPU_AVX2 | NQ_CPU_AVX512 | NQ_CPU_AVX512VBMI2;
+    return (cpu & wanted) == wanted ? count_avx512 : NULL;
 }
 
 #else

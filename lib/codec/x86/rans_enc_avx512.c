@@ -159,8 +159,36 @@ TARGET static void push_avx512(nqi_rans_push *push, const uint8_t *classes, size
 
 /* ---- Classes ------------------------------------------------------------------------------- */
 
-TARGET static size_t classify_avx512(uint8_t *classes, uint16_t *escaped, const uint16_t *indices,
-                                     size_t n, const nqi_rans_coder *coder)
+/* What is below `first` becomes large, what is large 255: no class has that place unless all upper
+ * parts are below 256. */
+TARGET NQI_INLINE __m512i places(__m512i a, __m512i b, __m512i first)
+{
+    const __m256i at_a = _mm512_cvtusepi16_epi8(_mm512_sub_epi16(a, first));
+    const __m256i at_b = _mm512_cvtusepi16_epi8(_mm512_sub_epi16(b, first));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(at_a), at_b, 1);
+}
+
+/* Upper parts of 64 indices, of those that the mask tells. */
+TARGET NQI_INLINE void store_wide(uint16_t *escaped, __m512i a, __m512i b, __mmask64 which)
+{
+    const __mmask32 in_a = (__mmask32)which, in_b = (__mmask32)(which >> 32);
+    _mm512_storeu_si512(escaped, _mm512_maskz_compress_epi16(in_a, a));
+    _mm512_storeu_si512(escaped + _mm_popcnt_u32(in_a), _mm512_maskz_compress_epi16(in_b, b));
+}
+
+/* The same where they are bytes. */
+TARGET NQI_INLINE void store_narrow(uint16_t *escaped, __m512i upper, __mmask64 which)
+{
+    const __m512i found = _mm512_maskz_compress_epi8(which, upper);
+    _mm512_storeu_si512(escaped, _mm512_cvtepu8_epi16(_mm512_castsi512_si256(found)));
+    if (NQI_UNLIKELY(_mm_popcnt_u64(which) > 32))
+        _mm512_storeu_si512(escaped + 32,
+                            _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(found, 1)));
+}
+
+/* To be compiled for upper parts that are bytes, and for any. */
+TARGET NQI_INLINE size_t classify_as(uint8_t *classes, uint16_t *escaped, const uint16_t *indices,
+                                     size_t n, const nqi_rans_coder *coder, bool is_wide)
 {
     const __m128i shift = _mm_cvtsi32_si128((int)coder->low_bits);
     const __m512i first = _mm512_set1_epi16((short)coder->first);
@@ -169,24 +197,25 @@ TARGET static size_t classify_avx512(uint8_t *classes, uint16_t *escaped, const 
     for (; i + 64 <= n; i += 64) {
         const __m512i a = _mm512_srl_epi16(_mm512_loadu_si512(indices + i), shift);
         const __m512i b = _mm512_srl_epi16(_mm512_loadu_si512(indices + i + 32), shift);
-        /* What is below `first` becomes large, what is large 255: no class has that place unless
-         * all upper parts are below 256. */
-        const __m256i at_a = _mm512_cvtusepi16_epi8(_mm512_sub_epi16(a, first));
-        const __m256i at_b = _mm512_cvtusepi16_epi8(_mm512_sub_epi16(b, first));
-        const __m512i at = _mm512_inserti64x4(_mm512_castsi256_si512(at_a), at_b, 1);
+        const __m512i at = places(a, b, first);
         const __m512i c = look_up_256(coder->class_of, at);
         const __mmask64 is_escape = _mm512_cmpeq_epi8_mask(c, escape);
         _mm512_storeu_si512(classes + i, c);
-        if (is_escape == 0)
-            continue;
-        const __mmask32 in_a = (__mmask32)is_escape, in_b = (__mmask32)(is_escape >> 32);
-        _mm512_storeu_si512(escaped + n_escaped, _mm512_maskz_compress_epi16(in_a, a));
-        n_escaped += (size_t)_mm_popcnt_u32(in_a);
-        _mm512_storeu_si512(escaped + n_escaped, _mm512_maskz_compress_epi16(in_b, b));
-        n_escaped += (size_t)_mm_popcnt_u32(in_b);
+        if (is_wide)
+            store_wide(escaped + n_escaped, a, b, is_escape);
+        else
+            store_narrow(escaped + n_escaped, at, is_escape);
+        n_escaped += (size_t)_mm_popcnt_u64(is_escape);
     }
     return n_escaped + nqi_rans_push_kernels_ref.classify(classes + i, escaped + n_escaped,
                                                           indices + i, n - i, coder);
+}
+
+TARGET static size_t classify_avx512(uint8_t *classes, uint16_t *escaped, const uint16_t *indices,
+                                     size_t n, const nqi_rans_coder *coder)
+{
+    return coder->escapes.width > 8 ? classify_as(classes, escaped, indices, n, coder, true)
+                                    : classify_as(classes, escaped, indices, n, coder, false);
 }
 
 TARGET static uint32_t largest_avx512(const uint16_t *indices, size_t n)
