@@ -46,7 +46,7 @@ static void check(nqi_pack_fn pack, const guarded *in, const guarded *out, size_
 static void test_width(nqi_pack_fn pack, unsigned width)
 {
     guarded in = guarded_make(2 * MOST + 128), out = guarded_make(2 * MOST + 128);
-    for (size_t n = 0; n < MOST; n += n < 150 ? 1 : 7) {
+    for (size_t n = 0; n < MOST; n += n < 70 ? 1 : 7) {
         check(pack, &in, &out, n, width, 0, true);
         check(pack, &in, &out, n, width, draw_below(64), false);
     }
