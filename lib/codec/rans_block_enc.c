@@ -33,6 +33,9 @@ typedef struct layout {
     uint64_t stream_end;
 } layout;
 
+/* Bytes behind the last escape that are written and do not count. */
+#define SINK_SLACK 8u
+
 /* Bytes that choosing the tables of a part takes: where the ways to each sub-block come from. */
 #define WAYS_BYTES (2 * NQI_RANS_GROUP * NQI_RANS_MAX_TABLES)
 
@@ -46,8 +49,8 @@ static layout plan_layout(const nqi_rans_encoder *e, uint64_t n)
     layout l = {.low = FRONT};
     l.value_escapes = l.low + nqi_packed_bytes(n, e->max_value_low_bits) +
                       nqi_packed_bytes(n_gaps, e->max_gap_low_bits) + 2;
-    l.gap_escapes = l.value_escapes + (n * e->value_escape_bits + 7) / 8;
-    l.value_classes = l.gap_escapes + (n_gaps * e->gap_escape_bits + 7) / 8;
+    l.gap_escapes = l.value_escapes + (n * e->value_escape_bits + 7) / 8 + SINK_SLACK;
+    l.value_classes = l.gap_escapes + (n_gaps * e->gap_escape_bits + 7) / 8 + SINK_SLACK;
     l.gap_classes = l.value_classes + n;
     l.choices = l.gap_classes + n_gaps;
     l.steps = l.choices + n_subs;
@@ -72,27 +75,42 @@ typedef struct bit_sink {
     unsigned n_bits; /* below 8 */
 } bit_sink;
 
-static void sink_bits(bit_sink *sink, uint32_t value, unsigned width)
+static_assert(NQI_RANS_ESCAPE_MAX_LENGTH <= NQI_RANS_WORD_BITS, "a word holds any escape");
+
+uint32_t nqi_rans_escape_word(const nqi_rans_escape_code *code, uint32_t upper)
 {
-    sink->bits |= (uint64_t)value << sink->n_bits;
-    for (sink->n_bits += width; sink->n_bits >= 8; sink->n_bits -= 8) {
-        *sink->at++ = (uint8_t)sink->bits;
-        sink->bits >>= 8;
+    const uint32_t kept = upper & ((1u << code->width) - 1);
+    uint32_t ones, bits = ((1u << NQI_RANS_ESCAPE_ONES) - 1) | kept << NQI_RANS_ESCAPE_ONES;
+    unsigned length = NQI_RANS_ESCAPE_ONES + code->width;
+    if (nqi_rans_is_ranked(&ones, code, upper)) {
+        const uint32_t rest =
+            (nqi_rans_rank(code, upper) - code->offset) & ((1u << code->rice_bits) - 1);
+        bits = ((1u << ones) - 1) | rest << (ones + 1);
+        length = ones + 1 + code->rice_bits;
     }
+    return bits | (uint32_t)length << NQI_RANS_WORD_BITS;
 }
 
-static void sink_escape(bit_sink *sink, const nqi_rans_escape_code *code, uint32_t upper)
+/* Writes SINK_SLACK bytes, whatever counts of them. */
+static void sink_word(bit_sink *sink, uint32_t word)
 {
-    uint32_t ones;
-    if (!nqi_rans_is_ranked(&ones, code, upper)) {
-        sink_bits(sink, (1u << NQI_RANS_ESCAPE_ONES) - 1, NQI_RANS_ESCAPE_ONES);
-        sink_bits(sink, upper, code->width);
-        return;
-    }
-    const uint32_t rest =
-        (nqi_rans_rank(code, upper) - code->offset) & ((1u << code->rice_bits) - 1);
-    sink_bits(sink, (1u << ones) - 1, ones + 1);
-    sink_bits(sink, rest, code->rice_bits);
+    const uint32_t bits = word & ((UINT32_C(1) << NQI_RANS_WORD_BITS) - 1);
+    sink->bits |= (uint64_t)bits << sink->n_bits;
+    sink->n_bits += word >> NQI_RANS_WORD_BITS;
+    nqi_store_le64(sink->at, sink->bits);
+    sink->at += sink->n_bits / 8;
+    sink->bits >>= sink->n_bits / 8 * 8;
+    sink->n_bits %= 8;
+}
+
+static void sink_escapes(bit_sink *sink, const uint32_t words[256],
+                         const nqi_rans_escape_code *code, const uint16_t *uppers, size_t n)
+{
+    bit_sink s = *sink;
+    for (size_t i = 0; i < n; i++)
+        sink_word(&s, code->width <= 8 ? words[uppers[i] & 255]
+                                       : nqi_rans_escape_word(code, uppers[i]));
+    *sink = s;
 }
 
 static void sink_end(bit_sink *sink)
@@ -112,6 +130,23 @@ typedef struct idling {
     bool is_busy[NQI_RANS_MAX_LANES];
 } idling;
 
+/* What is written down of the symbols of one kind. */
+typedef struct channel {
+    uint8_t *classes;
+    bit_sink escapes;
+    const uint32_t *words; /* of escapes that are bytes */
+    uint32_t n_levels;
+} channel;
+
+static channel make_channel(uint8_t *classes, uint8_t *escapes, const uint32_t *words,
+                            uint32_t n_levels)
+{
+    return (channel){.classes = classes,
+                     .escapes = {.begin = escapes, .at = escapes},
+                     .words = words,
+                     .n_levels = n_levels};
+}
+
 typedef struct writing {
     const nqi_rans_encoder *e;
     const uint16_t *indices;
@@ -119,10 +154,8 @@ typedef struct writing {
     size_t n_pairs; /* of a sparse block */
     uint8_t *low;   /* begin and end of what is written */
     uint8_t *low_at;
-    bit_sink value_escapes;
-    bit_sink gap_escapes;
-    uint8_t *value_classes;
-    uint8_t *gap_classes;
+    channel values;
+    channel gaps;
     uint8_t *choices;
     uint8_t *steps;
     uint8_t *ways;
@@ -134,19 +167,19 @@ static writing make_writing(const nqi_rans_encoder *e, uint8_t *out, const uint1
                             size_t n)
 {
     const layout l = plan_layout(e, n);
-    writing w = {.e = e,
-                 .indices = indices,
-                 .n = n,
-                 .low = out + l.low,
-                 .low_at = out + l.low,
-                 .value_escapes = {.begin = out + l.value_escapes, .at = out + l.value_escapes},
-                 .gap_escapes = {.begin = out + l.gap_escapes, .at = out + l.gap_escapes},
-                 .value_classes = out + l.value_classes,
-                 .gap_classes = out + l.gap_classes,
-                 .choices = out + l.choices,
-                 .steps = out + l.steps,
-                 .ways = out + l.ways,
-                 .push = {.at = out + l.stream_end}};
+    writing w = {
+        .e = e,
+        .indices = indices,
+        .n = n,
+        .low = out + l.low,
+        .low_at = out + l.low,
+        .values = make_channel(out + l.value_classes, out + l.value_escapes, e->value_words,
+                               e->head.n_levels),
+        .gaps = make_channel(out + l.gap_classes, out + l.gap_escapes, e->gap_words, NQI_RANS_GAPS),
+        .choices = out + l.choices,
+        .steps = out + l.steps,
+        .ways = out + l.ways,
+        .push = {.at = out + l.stream_end}};
     return w;
 }
 
@@ -159,22 +192,23 @@ typedef struct selection {
     unsigned sub_log2;
 } selection;
 
-/* Classes, low bits and escapes of n symbols that are of one channel and part. */
-static nq_status write_symbols(writing *w, uint8_t *classes, bit_sink *escapes,
-                               const selection *tables, const uint16_t *symbols, size_t n)
+/* Classes, low bits and escapes of n symbols of a part, which begins with the channel's symbol
+ * `first`. */
+static nq_status write_symbols(writing *w, channel *to, size_t first, const selection *tables,
+                               const uint16_t *symbols, size_t n)
 {
     enum { AT_ONCE = 4096 }; /* a multiple of eight */
-    uint16_t escaped[AT_ONCE + NQI_RANS_ESCAPED_SLACK];
+    uint16_t escaped[AT_ONCE + NQI_RANS_ESCAPED_SLACK], largest = 0;
+    uint8_t *const classes = to->classes + first;
     const size_t sub = (size_t)1 << tables->sub_log2;
     for (size_t done = 0, now; done < n; done += now) {
         const nqi_rans_coder *coder = &tables->coders[tables->choices[done >> tables->sub_log2]];
         now = NQI_MIN(NQI_MIN(n - done, AT_ONCE), sub - (done & (sub - 1)));
         const size_t n_escaped =
-            w->e->kernels->classify(classes + done, escaped, symbols + done, now, coder);
-        if (n_escaped > 0 && coder->escape == NQI_RANS_UNCODED)
+            w->e->kernels->classify(classes + done, escaped, &largest, symbols + done, now, coder);
+        if (largest >= to->n_levels || (n_escaped > 0 && coder->escape == NQI_RANS_UNCODED))
             return NQ_E_ARG;
-        for (size_t i = 0; i < n_escaped; i++)
-            sink_escape(escapes, &coder->escapes, escaped[i]);
+        sink_escapes(&to->escapes, to->words, &coder->escapes, escaped, n_escaped);
         if (coder->low_bits > 0) {
             (void)w->e->pack(w->low_at, symbols + done, now, coder->low_bits);
             w->low_at += nqi_packed_bytes(now, coder->low_bits);
@@ -234,8 +268,7 @@ static nq_status write_dense(writing *w)
         uint8_t *choices = w->choices + i * NQI_RANS_GROUP;
         choose_tables(w, choices, w->steps + i * NQI_RANS_GROUP, &p, &before);
         const selection tables = {e->values, choices, e->sub_log2};
-        NQI_TRY(
-            write_symbols(w, w->value_classes + first, &w->value_escapes, &tables, p.values, p.n));
+        NQI_TRY(write_symbols(w, &w->values, first, &tables, p.values, p.n));
     }
     return NQ_OK;
 }
@@ -245,7 +278,7 @@ static const uint8_t only_choice = 0;
 static nq_status write_single(writing *w)
 {
     const selection tables = {w->e->values, &only_choice, ONE_SUB_LOG2};
-    return write_symbols(w, w->value_classes, &w->value_escapes, &tables, w->indices, w->n);
+    return write_symbols(w, &w->values, 0, &tables, w->indices, w->n);
 }
 
 /* ---- Pairs --------------------------------------------------------------------------------- */
@@ -299,10 +332,9 @@ static nq_status write_sparse(writing *w)
             tables.choices = choices;
             tables.sub_log2 = e->sub_log2;
         }
-        NQI_TRY(write_symbols(w, w->gap_classes + first, &w->gap_escapes, &tables, gaps, p.n));
+        NQI_TRY(write_symbols(w, &w->gaps, first, &tables, gaps, p.n));
         tables.coders = e->values;
-        NQI_TRY(
-            write_symbols(w, w->value_classes + first, &w->value_escapes, &tables, values, p.n));
+        NQI_TRY(write_symbols(w, &w->values, first, &tables, values, p.n));
     }
     return NQ_OK;
 }
@@ -467,7 +499,7 @@ static void push_phase(writing *w, const phase *p, bool is_last)
 static void push_single(writing *w)
 {
     const phase p = {.tables = {w->e->values, &only_choice, ONE_SUB_LOG2},
-                     .classes = w->value_classes,
+                     .classes = w->values.classes,
                      .n = w->n};
     push_phase(w, &p, true);
 }
@@ -480,7 +512,7 @@ static void push_dense(writing *w)
         const size_t first = i * unit;
         const bool is_last = i + 1 == n_parts;
         const phase p = {.tables = {w->e->values, w->choices + i * NQI_RANS_GROUP, w->e->sub_log2},
-                         .classes = w->value_classes + first,
+                         .classes = w->values.classes + first,
                          .n = is_last ? w->n - first : unit};
         push_phase(w, &p, is_last);
         push_steps(w, w->steps + i * NQI_RANS_GROUP, n_subs_of(w->e, p.n));
@@ -500,11 +532,11 @@ static void push_sparse(writing *w)
         const bool is_last = i + 1 == n_parts;
         phase p = {.tables = {e->values, chooses ? w->choices + sub : &only_choice,
                               chooses ? e->sub_log2 : ONE_SUB_LOG2},
-                   .classes = w->value_classes + first,
+                   .classes = w->values.classes + first,
                    .n = is_last ? w->n_pairs - first : NQI_RANS_PAIRS};
         push_phase(w, &p, is_last);
         p.tables.coders = e->gaps;
-        p.classes = w->gap_classes + first;
+        p.classes = w->gaps.classes + first;
         push_phase(w, &p, false);
         if (chooses)
             push_steps(w, w->steps + sub, n_subs_of(e, p.n));
@@ -526,8 +558,8 @@ static size_t assemble(writing *w, uint8_t *out, uint8_t *stream_end)
     const nqi_rans_encoder *e = w->e;
     const size_t lanes = (size_t)1 << w->push.lanes_log2;
     nqi_out o = nqi_out_make(out, (size_t)(stream_end - out));
-    sink_end(&w->value_escapes);
-    sink_end(&w->gap_escapes);
+    sink_end(&w->values.escapes);
+    sink_end(&w->gaps.escapes);
     nqi_out_le(&o, w->push.lanes_log2 | w->idle.n_rounds << 4, 1);
     if (w->idle.n_rounds > 0)
         nqi_out_le(&o, w->idle.n_busy, 1);
@@ -539,12 +571,12 @@ static size_t assemble(writing *w, uint8_t *out, uint8_t *stream_end)
     if (e->has_low_bits)
         nqi_out_varint(&o, (uint64_t)(w->low_at - w->low));
     if (e->value_escape_bits > 0)
-        nqi_out_varint(&o, (uint64_t)(w->value_escapes.at - w->value_escapes.begin));
+        nqi_out_varint(&o, (uint64_t)(w->values.escapes.at - w->values.escapes.begin));
     if (e->gap_escape_bits > 0)
-        nqi_out_varint(&o, (uint64_t)(w->gap_escapes.at - w->gap_escapes.begin));
+        nqi_out_varint(&o, (uint64_t)(w->gaps.escapes.at - w->gaps.escapes.begin));
     move_part(&o, w->low, w->low_at);
-    move_part(&o, w->value_escapes.begin, w->value_escapes.at);
-    move_part(&o, w->gap_escapes.begin, w->gap_escapes.at);
+    move_part(&o, w->values.escapes.begin, w->values.escapes.at);
+    move_part(&o, w->gaps.escapes.begin, w->gaps.escapes.at);
     for (size_t lane = 0; lane < lanes; lane++)
         nqi_out_le(&o, w->push.states[lane], 2);
     move_part(&o, w->push.at, stream_end);

@@ -130,6 +130,13 @@ static void survey(const nqi_rans_model *models, uint32_t n, unsigned *max_low_b
     }
 }
 
+/* How escapes of upper parts that are bytes are written. */
+static void fill_words(uint32_t words[256], const nqi_rans_escape_code *code, unsigned escape_bits)
+{
+    for (uint32_t i = 0; escape_bits > 0 && code->width <= 8 && i <= code->last; i++)
+        words[i] = nqi_rans_escape_word(code, i);
+}
+
 static void fill_encoder(nqi_rans_encoder *e, const nqi_rans_plan *plan)
 {
     nqi_rans_make_coders(e->values, plan->values, plan->n_tables);
@@ -138,6 +145,9 @@ static void fill_encoder(nqi_rans_encoder *e, const nqi_rans_plan *plan)
         nqi_rans_make_coders(e->gaps, plan->gaps, plan->n_tables);
         survey(plan->gaps, plan->n_tables, &e->max_gap_low_bits, &e->gap_escape_bits);
     }
+    fill_words(e->value_words, &plan->values[0].escapes, e->value_escape_bits);
+    if (plan->is_sparse)
+        fill_words(e->gap_words, &plan->gaps[0].escapes, e->gap_escape_bits);
     e->has_low_bits = e->max_value_low_bits > 0 || e->max_gap_low_bits > 0;
     if (plan->n_tables > 1)
         nqi_rans_make_steps(e->steps, plan->step_frequency, plan->n_tables);
@@ -353,8 +363,6 @@ static nq_status encode(const nqi_encoder *head, uint8_t *out, size_t capacity, 
     const uint64_t wanted = nqi_rans_block_bound(e, n_indices);
     void *memory;
     *n_bytes = 0;
-    if (e->kernels->largest(indices, n_indices) >= head->n_levels)
-        return NQ_E_ARG;
     if (n_indices == 0)
         return NQ_OK;
     if (capacity >= wanted)

@@ -55,6 +55,8 @@ typedef struct nqi_rans_encoder {
     nqi_rans_coder *values;
     nqi_rans_coder *gaps;
     nqi_rans_coder *steps;
+    uint32_t value_words[256]; /* nqi_rans_escape_word, where upper parts are bytes */
+    uint32_t gap_words[256];
     nqi_rans_rows value_rows;
     nqi_rans_rows gap_rows;
     uint32_t *costs; /* of indices */
@@ -70,6 +72,13 @@ nq_status nqi_rans_encoder_make(nqi_encoder **out, const nqi_allocator *a,
 uint64_t nqi_rans_encoder_bytes(const nqi_rans_plan *plan);
 void nqi_rans_encoder_build(void *memory, const nqi_allocator *a, const nqi_rans_plan *plan,
                             uint64_t cpu);
+
+/* ---- Escapes ------------------------------------------------------------------------------- */
+
+/* An escaped upper part as it is written: up to 24 bits, and their number above them. */
+#define NQI_RANS_WORD_BITS 24u
+
+uint32_t nqi_rans_escape_word(const nqi_rans_escape_code *code, uint32_t upper);
 
 /* ---- Choosing tables ----------------------------------------------------------------------- */
 

@@ -113,11 +113,12 @@ static void push_ref(nqi_rans_push *push, const uint8_t *classes, size_t first, 
     push->at = at;
 }
 
-static size_t classify_ref(uint8_t *classes, uint16_t *escaped, const uint16_t *indices, size_t n,
-                           const nqi_rans_coder *coder)
+static size_t classify_ref(uint8_t *classes, uint16_t *escaped, uint16_t *largest,
+                           const uint16_t *indices, size_t n, const nqi_rans_coder *coder)
 {
     size_t n_escaped = 0;
     for (size_t i = 0; i < n; i++) {
+        *largest = NQI_MAX(*largest, indices[i]);
         const uint32_t upper = (uint32_t)indices[i] >> coder->low_bits;
         const uint32_t at = upper - coder->first;
         classes[i] = at < 256 ? coder->class_of[at] : coder->escape;
@@ -127,13 +128,5 @@ static size_t classify_ref(uint8_t *classes, uint16_t *escaped, const uint16_t *
     return n_escaped;
 }
 
-static uint32_t largest_ref(const uint16_t *indices, size_t n)
-{
-    uint16_t largest = 0;
-    for (size_t i = 0; i < n; i++)
-        largest = NQI_MAX(largest, indices[i]);
-    return largest;
-}
-
 const nqi_rans_push_kernels nqi_rans_push_kernels_ref = {
-    .push = push_ref, .min_lanes_log2 = 0, .classify = classify_ref, .largest = largest_ref};
+    .push = push_ref, .min_lanes_log2 = 0, .classify = classify_ref};

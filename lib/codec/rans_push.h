@@ -48,22 +48,20 @@ typedef void (*nqi_rans_push_fn)(nqi_rans_push *push, const uint8_t *classes, si
                                  size_t n);
 
 /*
- * The classes of n indices. Upper parts of those that have no class of their own are stored behind
- * each other in `escaped`, which holds n and a vector's slack; returns their number.
+ * The classes of n indices, and their largest if it is larger than *largest. Upper parts of those
+ * that have no class of their own are stored behind each other in `escaped`, which holds n and a
+ * vector's slack; returns their number.
  */
-typedef size_t (*nqi_rans_classify_fn)(uint8_t *classes, uint16_t *escaped, const uint16_t *indices,
-                                       size_t n, const nqi_rans_coder *coder);
+typedef size_t (*nqi_rans_classify_fn)(uint8_t *classes, uint16_t *escaped, uint16_t *largest,
+                                       const uint16_t *indices, size_t n,
+                                       const nqi_rans_coder *coder);
 
 #define NQI_RANS_ESCAPED_SLACK 32u
-
-/* The largest of n indices; 0 of none. */
-typedef uint32_t (*nqi_rans_largest_fn)(const uint16_t *indices, size_t n);
 
 typedef struct nqi_rans_push_kernels {
     nqi_rans_push_fn push;
     unsigned min_lanes_log2; /* the reference encodes blocks with fewer */
     nqi_rans_classify_fn classify;
-    nqi_rans_largest_fn largest;
 } nqi_rans_push_kernels;
 
 /* What the CPU, as described by its NQ_CPU_* features, has; NULL: nothing that plain C has not. */

@@ -76,26 +76,41 @@ TARGET NQI_INLINE __m512i spread(uint32_t row, unsigned bit)
     return _mm512_set1_epi64(-(long long)(row >> bit & 1));
 }
 
-/* Adds how often each of the sixteen indices from 16 row on occurs. */
-TARGET static void count_row(uint64_t counts[16], const planes *p, size_t n_batches, uint32_t row)
+/* Finds the batches in which any of the sixteen indices from 16 row on occurs, and where in them;
+ * returns their number. No branch depends on it: rows at the edges occur now and then. */
+TARGET NQI_INLINE size_t find_row(uint8_t batches[BATCHES], __m512i masks[BATCHES], const planes *p,
+                                  size_t n_batches, uint32_t row)
 {
     const __m512i is0 = spread(row, 0), is1 = spread(row, 1), is2 = spread(row, 2),
                   is3 = spread(row, 3);
-    __m512i found[16];
-    for (unsigned i = 0; i < 16; i++)
-        found[i] = _mm512_setzero_si512();
+    size_t n_found = 0;
     for (size_t b = 0; b < n_batches; b++) {
         const __m512i *bit = p->bit[b];
         /* of three, where the first two are equal and the third is one: 0x82 */
-        const __m512i upper =
-            _mm512_andnot_si512(_mm512_xor_si512(bit[7], is3), _mm512_set1_epi64(-1));
+        const __m512i ones = _mm512_set1_epi64(-1);
+        const __m512i upper = _mm512_ternarylogic_epi64(bit[7], is3, ones, 0x82);
         const __m512i three = _mm512_ternarylogic_epi64(bit[6], is2, upper, 0x82);
         const __m512i two = _mm512_ternarylogic_epi64(bit[5], is1, three, 0x82);
         const __m512i all = _mm512_ternarylogic_epi64(bit[4], is0, two, 0x82);
-        if (_mm512_test_epi64_mask(all, all) == 0)
-            continue;
+        masks[n_found] = all;
+        batches[n_found] = (uint8_t)b;
+        n_found += _mm512_test_epi64_mask(all, all) != 0;
+    }
+    return n_found;
+}
+
+/* Adds how often each of the sixteen indices from 16 row on occurs. */
+TARGET static void count_row(uint64_t counts[16], const planes *p, size_t n_batches, uint32_t row)
+{
+    __m512i masks[BATCHES], found[16];
+    uint8_t batches[BATCHES];
+    const size_t n_found = find_row(batches, masks, p, n_batches, row);
+    for (unsigned i = 0; i < 16; i++)
+        found[i] = _mm512_setzero_si512();
+    for (size_t k = 0; k < n_found; k++) {
+        const __m512i *bit = p->bit[batches[k]];
         __m512i m[2], mm[4], mmm[8], each[16];
-        split(m, all, bit[3]);
+        split(m, masks[k], bit[3]);
         for (unsigned i = 0; i < 2; i++)
             split(mm + 2 * i, m[i], bit[2]);
         for (unsigned i = 0; i < 4; i++)
@@ -105,7 +120,7 @@ TARGET static void count_row(uint64_t counts[16], const planes *p, size_t n_batc
         for (unsigned i = 0; i < 16; i++)
             found[i] = _mm512_add_epi64(found[i], _mm512_popcnt_epi64(each[i]));
     }
-    for (unsigned i = 0; i < 16; i++)
+    for (unsigned i = 0; i < 16 && n_found > 0; i++)
         counts[i] += (uint64_t)_mm512_reduce_add_epi64(found[i]);
 }
 
@@ -116,6 +131,16 @@ TARGET static uint32_t largest_of(__m512i v)
     for (unsigned i = 0; i < 32; i++)
         largest = NQI_MAX(largest, each[i]);
     return largest;
+}
+
+/* Memory would have nothing to do while rows are counted: one of n shares of the indices that come
+ * next. Beyond the last ones, prefetching does nothing. */
+TARGET static void prefetch_share(const uint16_t *indices, uint32_t share, uint32_t n)
+{
+    const size_t step = (BATCHES * BATCH * sizeof *indices / 64 + n - 1) / n * 64;
+    const uint8_t *from = (const uint8_t *)indices + share * step;
+    for (size_t i = 0; i < step; i += 64)
+        NQI_PREFETCH(from + i);
 }
 
 TARGET static bool count_avx512(uint64_t *counts, uint32_t n_levels, const uint16_t *indices,
@@ -129,8 +154,10 @@ TARGET static bool count_avx512(uint64_t *counts, uint32_t n_levels, const uint1
         now = NQI_MIN(n_batches, (size_t)BATCHES);
         for (size_t b = 0; b < now; b++, indices += BATCH)
             read_batch(p.bit[b], indices, &largest);
-        for (uint32_t row = 0; row < n_rows; row++)
+        for (uint32_t row = 0; row < n_rows; row++) {
+            prefetch_share(indices, row, n_rows);
             count_row(all + 16 * row, &p, now, row);
+        }
     }
     if (largest_of(largest) >= n_levels)
         return false;

@@ -186,17 +186,28 @@ TARGET NQI_INLINE void store_narrow(uint16_t *escaped, __m512i upper, __mmask64 
                             _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(found, 1)));
 }
 
+/* How many indices ahead memory is asked for: far enough for it to deliver while what else is done
+ * with a few thousand indices is done. Beyond the last one, prefetching does nothing. */
+enum { AHEAD = 8192 };
+
 /* To be compiled for upper parts that are bytes, and for any. */
-TARGET NQI_INLINE size_t classify_as(uint8_t *classes, uint16_t *escaped, const uint16_t *indices,
-                                     size_t n, const nqi_rans_coder *coder, bool is_wide)
+TARGET NQI_INLINE size_t classify_as(uint8_t *classes, uint16_t *escaped, uint16_t *largest,
+                                     const uint16_t *indices, size_t n, const nqi_rans_coder *coder,
+                                     bool is_wide)
 {
     const __m128i shift = _mm_cvtsi32_si128((int)coder->low_bits);
     const __m512i first = _mm512_set1_epi16((short)coder->first);
     const __m512i escape = _mm512_set1_epi8((char)coder->escape);
+    __m512i most = _mm512_set1_epi16((short)*largest);
+    uint16_t each[32];
     size_t n_escaped = 0, i = 0;
     for (; i + 64 <= n; i += 64) {
-        const __m512i a = _mm512_srl_epi16(_mm512_loadu_si512(indices + i), shift);
-        const __m512i b = _mm512_srl_epi16(_mm512_loadu_si512(indices + i + 32), shift);
+        NQI_PREFETCH(indices + i + AHEAD);
+        NQI_PREFETCH(indices + i + AHEAD + 32);
+        const __m512i whole_a = _mm512_loadu_si512(indices + i);
+        const __m512i whole_b = _mm512_loadu_si512(indices + i + 32);
+        const __m512i a = _mm512_srl_epi16(whole_a, shift), b = _mm512_srl_epi16(whole_b, shift);
+        most = _mm512_max_epu16(most, _mm512_max_epu16(whole_a, whole_b));
         const __m512i at = places(a, b, first);
         const __m512i c = look_up_256(coder->class_of, at);
         const __mmask64 is_escape = _mm512_cmpeq_epi8_mask(c, escape);
@@ -207,33 +218,23 @@ TARGET NQI_INLINE size_t classify_as(uint8_t *classes, uint16_t *escaped, const 
             store_narrow(escaped + n_escaped, at, is_escape);
         n_escaped += (size_t)_mm_popcnt_u64(is_escape);
     }
-    return n_escaped + nqi_rans_push_kernels_ref.classify(classes + i, escaped + n_escaped,
+    _mm512_storeu_si512(each, most);
+    for (unsigned k = 0; k < 32; k++)
+        *largest = NQI_MAX(*largest, each[k]);
+    return n_escaped + nqi_rans_push_kernels_ref.classify(classes + i, escaped + n_escaped, largest,
                                                           indices + i, n - i, coder);
 }
 
-TARGET static size_t classify_avx512(uint8_t *classes, uint16_t *escaped, const uint16_t *indices,
-                                     size_t n, const nqi_rans_coder *coder)
+TARGET static size_t classify_avx512(uint8_t *classes, uint16_t *escaped, uint16_t *largest,
+                                     const uint16_t *indices, size_t n, const nqi_rans_coder *coder)
 {
-    return coder->escapes.width > 8 ? classify_as(classes, escaped, indices, n, coder, true)
-                                    : classify_as(classes, escaped, indices, n, coder, false);
+    if (coder->escapes.width > 8)
+        return classify_as(classes, escaped, largest, indices, n, coder, true);
+    return classify_as(classes, escaped, largest, indices, n, coder, false);
 }
 
-TARGET static uint32_t largest_avx512(const uint16_t *indices, size_t n)
-{
-    __m512i largest = _mm512_setzero_si512();
-    uint16_t each[32];
-    size_t i = 0;
-    for (; i + 32 <= n; i += 32)
-        largest = _mm512_max_epu16(largest, _mm512_loadu_si512(indices + i));
-    _mm512_storeu_si512(each, largest);
-    const uint32_t of_whole = nqi_rans_push_kernels_ref.largest(each, 32);
-    return NQI_MAX(of_whole, nqi_rans_push_kernels_ref.largest(indices + i, n - i));
-}
-
-static const nqi_rans_push_kernels kernels = {.push = push_avx512,
-                                              .min_lanes_log2 = 6,
-                                              .classify = classify_avx512,
-                                              .largest = largest_avx512};
+static const nqi_rans_push_kernels kernels = {
+    .push = push_avx512, .min_lanes_log2 = 6, .classify = classify_avx512};
 
 const nqi_rans_push_kernels *nqi_rans_push_kernels_avx512(uint64_t cpu)
 {
