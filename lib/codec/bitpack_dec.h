@@ -18,6 +18,11 @@ void nqi_unpack_u8(uint8_t *out, const uint8_t *bytes, size_t n, unsigned width)
 typedef struct nqi_unpack_kernels {
     void (*u16)(uint16_t *out, const uint8_t *bytes, size_t n, unsigned width);
     void (*u8)(uint8_t *out, const uint8_t *bytes, size_t n, unsigned width);
+    /* Puts numbers, of 1..8 bits, below the low bits of the bytes of `upper`: of the first ones, a
+     * multiple of eight, and returns how many. *largest becomes no less than any. out may be
+     * upper. NULL: unpacking first is as fast. */
+    size_t (*join_u8)(uint8_t *out, uint8_t *largest, const uint8_t *upper, const uint8_t *bytes,
+                      size_t n, unsigned width);
 } nqi_unpack_kernels;
 
 const nqi_unpack_kernels *nqi_unpack_kernels_for(uint64_t cpu);

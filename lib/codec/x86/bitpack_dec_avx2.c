@@ -70,6 +70,31 @@ TARGET static void unpack_u8(uint8_t *out, const uint8_t *bytes, size_t n, unsig
     nqi_unpack_u8(out, bytes, n, width);
 }
 
+TARGET static size_t join_u8(uint8_t *out, uint8_t *largest, const uint8_t *upper,
+                             const uint8_t *bytes, size_t n, unsigned width)
+{
+    const narrow p = make_narrow(width);
+    const __m128i shift = _mm_cvtsi32_si128((int)width);
+    const __m256i above = _mm256_set1_epi8((char)(0xff << width));
+    const size_t n_bytes = (size_t)nqi_packed_bytes(n, width);
+    __m256i most = _mm256_setzero_si256();
+    alignas(32) uint8_t each[32];
+    size_t i = 0;
+    for (size_t at = 0; i + 32 <= n && at + 3 * width + 16 <= n_bytes; at += 4 * width, i += 32) {
+        const __m256i a = unpack_narrow(&p, bytes + at, bytes + at + 2 * width);
+        const __m256i b = unpack_narrow(&p, bytes + at + width, bytes + at + 3 * width);
+        const __m256i kept = _mm256_loadu_si256((const __m256i *)(const void *)(upper + i));
+        const __m256i moved = _mm256_and_si256(_mm256_sll_epi16(kept, shift), above);
+        const __m256i now = _mm256_or_si256(moved, _mm256_packus_epi16(a, b));
+        _mm256_storeu_si256((__m256i *)(void *)(out + i), now);
+        most = _mm256_max_epu8(most, now);
+    }
+    _mm256_store_si256((__m256i *)(void *)each, most);
+    for (unsigned k = 0; k < 32; k++)
+        *largest = NQI_MAX(*largest, each[k]);
+    return i;
+}
+
 TARGET static void unpack_narrow_u16(uint16_t *out, const uint8_t *bytes, size_t n, unsigned width)
 {
     size_t left = (size_t)nqi_packed_bytes(n, width);
@@ -136,7 +161,8 @@ TARGET static void unpack_u16(uint16_t *out, const uint8_t *bytes, size_t n, uns
 
 const nqi_unpack_kernels *nqi_unpack_kernels_avx2(uint64_t cpu)
 {
-    static const nqi_unpack_kernels kernels = {.u16 = unpack_u16, .u8 = unpack_u8};
+    static const nqi_unpack_kernels kernels = {
+        .u16 = unpack_u16, .u8 = unpack_u8, .join_u8 = join_u8};
     return cpu & NQ_CPU_AVX2 ? &kernels : NULL;
 }
 

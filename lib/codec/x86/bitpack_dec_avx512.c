@@ -73,6 +73,28 @@ TARGET static void unpack_u8(uint8_t *out, const uint8_t *bytes, size_t n, unsig
     nqi_unpack_u8(out, bytes, n, width);
 }
 
+TARGET static size_t join_u8(uint8_t *out, uint8_t *largest, const uint8_t *upper,
+                             const uint8_t *bytes, size_t n, unsigned width)
+{
+    const plan p = make_plan_u8(width);
+    const __m128i shift = _mm_cvtsi32_si128((int)width);
+    const __m512i above = _mm512_set1_epi8((char)(0xff << width));
+    __m512i most = _mm512_setzero_si512();
+    uint8_t each[64];
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64, bytes += 8 * width) {
+        const __m512i moved = _mm512_sll_epi16(_mm512_loadu_si512(upper + i), shift);
+        /* (moved & above) | numbers is 0xea */
+        const __m512i now = _mm512_ternarylogic_epi64(moved, above, unpack(&p, bytes), 0xea);
+        _mm512_storeu_si512(out + i, now);
+        most = _mm512_max_epu8(most, now);
+    }
+    _mm512_storeu_si512(each, most);
+    for (unsigned k = 0; k < 64; k++)
+        *largest = NQI_MAX(*largest, each[k]);
+    return i;
+}
+
 /* Numbers of a byte each, made wider. */
 TARGET static void unpack_narrow(uint16_t *out, const uint8_t *bytes, size_t n, unsigned width)
 {
@@ -99,7 +121,8 @@ TARGET static void unpack_u16(uint16_t *out, const uint8_t *bytes, size_t n, uns
 
 const nqi_unpack_kernels *nqi_unpack_kernels_avx512(uint64_t cpu)
 {
-    static const nqi_unpack_kernels kernels = {.u16 = unpack_u16, .u8 = unpack_u8};
+    static const nqi_unpack_kernels kernels = {
+        .u16 = unpack_u16, .u8 = unpack_u8, .join_u8 = join_u8};
     const uint64_t wanted = NQ_CPU_AVX2 | NQ_CPU_AVX512 | NQ_CPU_AVX512VBMI2;
     return (cpu & wanted) == wanted ? &kernels : NULL;
 }
