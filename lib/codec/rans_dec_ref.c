@@ -80,22 +80,26 @@ NQI_INLINE void renew(uint16_t *states, const workings *w, size_t n)
     }
 }
 
+/* The highest bit of each byte that is `mark`, of eight. */
+static uint64_t find_marks(uint64_t word, unsigned mark)
+{
+    const uint64_t low_bits = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    const uint64_t other = word ^ UINT64_C(0x0101010101010101) * mark;
+    return ~(((other & low_bits) + low_bits) | other | low_bits);
+}
+
 /* Puts the next escapes where symbols are `mark`; returns the first that was not used. */
 static const uint8_t *place_escapes(uint8_t *symbols, size_t n, unsigned mark,
                                     const uint8_t *escape)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    for (size_t i = 0; i < n; i++) {
-        if (n - i >= 8) { /* skip eight symbols without a mark: no byte of the word is zero */
-            const uint64_t word = nqi_load_le64(symbols + i) ^ ones * mark;
-            if (NQI_LIKELY(((word - ones) & ~word & ones << 7) == 0)) {
-                i += 7;
-                continue;
-            }
-        }
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (uint64_t found = find_marks(nqi_load_le64(symbols + i), mark);
+             NQI_UNLIKELY(found != 0); found &= found - 1)
+            symbols[i + NQI_CTZ64(found) / 8] = *escape++;
+    for (; i < n; i++)
         if (symbols[i] == mark)
             symbols[i] = *escape++;
-    }
     return escape;
 }
 
