@@ -7,8 +7,8 @@
  *
  * Without a FILE (one symbol a byte), streams like those of quantized weights are drawn, and the
  * safetensors files of FOLDER (shared/data/models beside the checkout unless it is given) are
- * quantized and joined. Then what comes behind the indices: values, and products with a matrix. -s:
- * only streams whose name contains STREAM, or `values`.
+ * quantized and joined. Then what comes behind the indices: values, products with a matrix, and
+ * two cores at once. -s: only streams whose name contains STREAM, or `values`, or `cores`.
  *
  * All codecs take turns in each run, so that what else the machine does hits all of them alike.
  * Times are the thread's CPU time; the median is printed, and behind it the slowest and the fastest
@@ -26,6 +26,7 @@
 #include "codec/code_dec.h"
 #include "codec/code_enc.h"
 #include "codec/index_count.h"
+#include "cores.h"
 #include "cpu/cpu.h"
 #include "goals.h"
 #include "peers.h"
@@ -359,6 +360,8 @@ int main(int argc, char **argv)
         measure_models(rows, n_rows, &o);
     if (!o.only || strstr("values", o.only))
         measure_use(o.n, o.n_runs);
+    if (!o.only || strstr("cores", o.only))
+        measure_cores(o.n, o.n_runs);
     goals_print();
     return 0;
 }
