@@ -241,10 +241,10 @@ static void choose_tables(writing *w, uint8_t *choices, uint8_t *steps, const pa
     for (size_t i = 0; i < n_subs; i++) {
         uint32_t costs[NQI_RANS_MAX_TABLES] = {0};
         const size_t first = i << e->sub_log2, n = NQI_MIN(p->n - first, sub);
-        nqi_rans_add_costs(costs, &e->value_rows, e->values, e->n_tables, p->values + first, n);
+        nqi_rans_add_costs(costs, e, &e->value_rows, e->values, p->values + first, n);
         if (p->gaps)
-            nqi_rans_add_costs(costs, &e->gap_rows, e->gaps, e->n_tables, p->gaps + first, n);
-        (void)nqi_rans_ways_step(&ways, w->ways + i * NQI_RANS_MAX_TABLES, costs);
+            nqi_rans_add_costs(costs, e, &e->gap_rows, e->gaps, p->gaps + first, n);
+        (void)e->kernels->step_ways(&ways, w->ways + i * NQI_RANS_MAX_TABLES, costs);
     }
     nqi_rans_ways_end(&ways, choices, steps, w->ways, n_subs);
     *before = choices[n_subs - 1];

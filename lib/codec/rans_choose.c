@@ -19,22 +19,31 @@ static uint16_t rounded_cost(const nqi_rans_coder *coder, uint32_t symbol)
     return cost == NQI_RANS_NO_COST ? NEVER : (uint16_t)((cost + (1u << (SHIFT - 1))) >> SHIFT);
 }
 
-static void add_row(uint32_t *costs, const uint16_t *row)
+static void add_without_row(uint32_t *costs, const nqi_rans_coder *coders, uint32_t n_tables,
+                            uint32_t symbol)
 {
-    for (unsigned t = 0; t < NQI_RANS_MAX_TABLES; t++)
-        costs[t] += row[t];
+    for (uint32_t t = 0; t < n_tables; t++)
+        costs[t] += rounded_cost(&coders[t], symbol);
 }
 
-void nqi_rans_add_costs(uint32_t *costs, const nqi_rans_rows *rows, const nqi_rans_coder *coders,
-                        uint32_t n_tables, const uint16_t *symbols, size_t n)
+void nqi_rans_add_costs(uint32_t *costs, const nqi_rans_encoder *e, const nqi_rans_rows *rows,
+                        const nqi_rans_coder *coders, const uint16_t *symbols, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (NQI_LIKELY(symbols[i] < rows->n))
-            add_row(costs, rows->rows[symbols[i]]);
-        else
-            for (uint32_t t = 0; t < n_tables; t++)
-                costs[t] += rounded_cost(&coders[t], symbols[i]);
-    }
+    size_t n_left = n;
+    if (rows->n > 0)
+        n_left = e->kernels->add_rows(costs, rows->rows[0], rows->n, symbols, n);
+    for (size_t i = 0; n_left > 0; i++)
+        if (symbols[i] >= rows->n) {
+            add_without_row(costs, coders, e->n_tables, symbols[i]);
+            n_left--;
+        }
+}
+
+void nqi_rans_fill_rows(nqi_rans_rows *rows, const nqi_rans_coder *coders, uint32_t n_tables)
+{
+    for (uint32_t i = 0; i < rows->n; i++)
+        for (uint32_t t = 0; t < n_tables; t++)
+            rows->rows[i][t] = rounded_cost(&coders[t], i);
 }
 
 /* ---- The cheapest way ---------------------------------------------------------------------- */
@@ -45,36 +54,14 @@ void nqi_rans_ways_begin(nqi_rans_ways *ways, const nqi_rans_coder *steps, uint3
     *ways = (nqi_rans_ways){.n_tables = n_tables};
     for (uint32_t t = 0; t < n_tables; t++) {
         ways->costs[t] = t == before ? 0 : UINT32_MAX / 4;
-        ways->step_costs[t] = (uint16_t)(steps->cost[t] >> (NQI_RANS_COST_LOG2 - 8));
+        ways->step_costs[t] = ways->step_costs[n_tables + t] =
+            steps->cost[t] >> (NQI_RANS_COST_LOG2 - 8);
     }
 }
 
 static unsigned difference(unsigned to, unsigned from, uint32_t n_tables)
 {
     return to >= from ? to - from : to + n_tables - from;
-}
-
-/* Costs stay below 2^32: a step costs 8 bits at most, so that after one sub-block no way costs
- * 2^30 + 2^11 more than another, or twice what a sub-block can cost. */
-uint32_t nqi_rans_ways_step(nqi_rans_ways *ways, uint8_t *from, const uint32_t *costs)
-{
-    uint32_t next[NQI_RANS_MAX_TABLES], least = UINT32_MAX;
-    for (unsigned to = 0; to < ways->n_tables; to++) {
-        uint32_t best = UINT32_MAX;
-        for (unsigned t = 0; t < ways->n_tables; t++) {
-            const uint32_t cost =
-                ways->costs[t] + ways->step_costs[difference(to, t, ways->n_tables)];
-            if (cost < best) {
-                best = cost;
-                from[to] = (uint8_t)t;
-            }
-        }
-        next[to] = best + costs[to];
-        least = NQI_MIN(least, next[to]);
-    }
-    for (unsigned t = 0; t < ways->n_tables; t++)
-        ways->costs[t] = next[t] - least;
-    return least;
 }
 
 void nqi_rans_ways_end(const nqi_rans_ways *ways, uint8_t *choices, uint8_t *steps,

@@ -105,18 +105,6 @@ static void fill_costs(uint32_t *costs, const nqi_rans_plan *plan)
     }
 }
 
-/* Rows of zeros, cost by cost; tables that do not exist cost nothing and are never asked for. */
-static void fill_rows(nqi_rans_rows *rows, const nqi_rans_coder *coders, uint32_t n_tables)
-{
-    for (uint32_t i = 0; i < rows->n; i++) {
-        const uint16_t symbol = (uint16_t)i;
-        uint32_t costs[NQI_RANS_MAX_TABLES] = {0};
-        nqi_rans_add_costs(costs, &(nqi_rans_rows){.n = 0}, coders, n_tables, &symbol, 1);
-        for (uint32_t t = 0; t < n_tables; t++)
-            rows->rows[i][t] = (uint16_t)costs[t];
-    }
-}
-
 /* What the models of one channel take in a block at most. */
 static void survey(const nqi_rans_model *models, uint32_t n, unsigned *max_low_bits,
                    unsigned *escape_bits)
@@ -151,8 +139,8 @@ static void fill_encoder(nqi_rans_encoder *e, const nqi_rans_plan *plan)
     e->has_low_bits = e->max_value_low_bits > 0 || e->max_gap_low_bits > 0;
     if (plan->n_tables > 1)
         nqi_rans_make_steps(e->steps, plan->step_frequency, plan->n_tables);
-    fill_rows(&e->value_rows, e->values, plan->n_tables);
-    fill_rows(&e->gap_rows, e->gaps, plan->n_tables);
+    nqi_rans_fill_rows(&e->value_rows, e->values, plan->n_tables);
+    nqi_rans_fill_rows(&e->gap_rows, e->gaps, plan->n_tables);
 }
 
 /* Where everything is in an encoder for the plan. */

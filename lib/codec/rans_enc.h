@@ -82,24 +82,16 @@ uint32_t nqi_rans_escape_word(const nqi_rans_escape_code *code, uint32_t upper);
 
 /* ---- Choosing tables ----------------------------------------------------------------------- */
 
-/* Adds what n symbols cost in each table, in 1/256 bit. */
-void nqi_rans_add_costs(uint32_t *costs, const nqi_rans_rows *rows, const nqi_rans_coder *coders,
-                        uint32_t n_tables, const uint16_t *symbols, size_t n);
+/* Rows of what the first symbols cost, rows->n of them; zeros for tables that do not exist. */
+void nqi_rans_fill_rows(nqi_rans_rows *rows, const nqi_rans_coder *coders, uint32_t n_tables);
 
-/* The cheapest ways to end with each table, up to some sub-block; found by dynamic programming. */
-typedef struct nqi_rans_ways {
-    uint32_t costs[NQI_RANS_MAX_TABLES]; /* more than what the cheapest way costs */
-    uint32_t n_tables;
-    uint16_t step_costs[NQI_RANS_MAX_TABLES]; /* in 1/256 bit */
-} nqi_rans_ways;
+/* Adds what n symbols cost in each table, in 1/256 bit, given their channel's rows and coders. */
+void nqi_rans_add_costs(uint32_t *costs, const nqi_rans_encoder *e, const nqi_rans_rows *rows,
+                        const nqi_rans_coder *coders, const uint16_t *symbols, size_t n);
 
 /* Ways that begin with table `before`. */
 void nqi_rans_ways_begin(nqi_rans_ways *ways, const nqi_rans_coder *steps, uint32_t n_tables,
                          unsigned before);
-
-/* Goes on with a sub-block that costs `costs`, below 2^30: stores which table comes before it in
- * the cheapest way to each, and returns by how much the cheapest one grew. */
-uint32_t nqi_rans_ways_step(nqi_rans_ways *ways, uint8_t *from, const uint32_t *costs);
 
 /* The cheapest way: a table for each of n_subs sub-blocks, and its difference to the one before. */
 void nqi_rans_ways_end(const nqi_rans_ways *ways, uint8_t *choices, uint8_t *steps,

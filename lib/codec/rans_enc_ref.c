@@ -128,5 +128,52 @@ static size_t classify_ref(uint8_t *classes, uint16_t *escaped, uint16_t *larges
     return n_escaped;
 }
 
-const nqi_rans_push_kernels nqi_rans_push_kernels_ref = {
-    .push = push_ref, .min_lanes_log2 = 0, .classify = classify_ref};
+static size_t add_rows_ref(uint32_t *costs, const uint16_t *rows, uint32_t n_rows,
+                           const uint16_t *symbols, size_t n)
+{
+    size_t n_others = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (NQI_UNLIKELY(symbols[i] >= n_rows)) {
+            n_others++;
+            continue;
+        }
+        const uint16_t *row = rows + (size_t)symbols[i] * NQI_RANS_MAX_TABLES;
+        for (unsigned t = 0; t < NQI_RANS_MAX_TABLES; t++)
+            costs[t] += row[t];
+    }
+    return n_others;
+}
+
+/* Costs stay below 2^32: a step costs 8 bits at most, so that after one sub-block no way costs
+ * 2^30 + 2^11 more than another, or twice what a sub-block can cost. */
+static uint32_t step_ways_ref(nqi_rans_ways *ways, uint8_t *from, const uint32_t *costs)
+{
+    enum { N = NQI_RANS_MAX_TABLES };
+    uint32_t next[N], before[N] = {0}, least = UINT32_MAX;
+    for (unsigned to = 0; to < N; to++)
+        next[to] = UINT32_MAX;
+    for (unsigned t = 0; t < ways->n_tables; t++) {
+        /* step_costs of to - t, modulo n_tables */
+        const uint32_t *steps = ways->step_costs + ways->n_tables - t;
+        for (unsigned to = 0; to < N; to++) {
+            const uint32_t cost = ways->costs[t] + steps[to];
+            before[to] = cost < next[to] ? t : before[to];
+            next[to] = cost < next[to] ? cost : next[to];
+        }
+    }
+    for (unsigned to = 0; to < ways->n_tables; to++) {
+        next[to] += costs[to];
+        least = NQI_MIN(least, next[to]);
+    }
+    for (unsigned to = 0; to < N; to++) {
+        from[to] = (uint8_t)before[to];
+        ways->costs[to] = next[to] - least;
+    }
+    return least;
+}
+
+const nqi_rans_push_kernels nqi_rans_push_kernels_ref = {.push = push_ref,
+                                                         .min_lanes_log2 = 0,
+                                                         .classify = classify_ref,
+                                                         .add_rows = add_rows_ref,
+                                                         .step_ways = step_ways_ref};

@@ -58,10 +58,30 @@ typedef size_t (*nqi_rans_classify_fn)(uint8_t *classes, uint16_t *escaped, uint
 
 #define NQI_RANS_ESCAPED_SLACK 32u
 
+/* Adds up rows of MAX_TABLES costs: those of n symbols that are below n_rows. Returns how many are
+ * not. */
+typedef size_t (*nqi_rans_add_rows_fn)(uint32_t *costs, const uint16_t *rows, uint32_t n_rows,
+                                       const uint16_t *symbols, size_t n);
+
+/* The cheapest ways to end with each table, up to some sub-block; found by dynamic programming. */
+typedef struct nqi_rans_ways {
+    uint32_t costs[NQI_RANS_MAX_TABLES]; /* more than what the cheapest way costs */
+    uint32_t n_tables;
+    uint32_t step_costs[2 * NQI_RANS_MAX_TABLES]; /* twice behind each other, in 1/256 bit */
+} nqi_rans_ways;
+
+/* Goes on with a sub-block that costs `costs`, below 2^30: stores which of MAX_TABLES tables comes
+ * before it in the cheapest way to each, the first of equals, and returns by how much the cheapest
+ * one grew. What is stored for tables that do not exist means nothing. */
+typedef uint32_t (*nqi_rans_step_ways_fn)(nqi_rans_ways *ways, uint8_t *from,
+                                          const uint32_t *costs);
+
 typedef struct nqi_rans_push_kernels {
     nqi_rans_push_fn push;
     unsigned min_lanes_log2; /* the reference encodes blocks with fewer */
     nqi_rans_classify_fn classify;
+    nqi_rans_add_rows_fn add_rows;
+    nqi_rans_step_ways_fn step_ways;
 } nqi_rans_push_kernels;
 
 /* What the CPU, as described by its NQ_CPU_* features, has; NULL: nothing that plain C has not. */

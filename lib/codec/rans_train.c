@@ -304,29 +304,29 @@ static void price_cells(trainer *r, const nqi_rans_encoder *e)
     for (walk w = {0}; next_cell(&w, r);) {
         uint32_t *costs = r->costs[w.cell];
         memset(costs, 0, sizeof r->costs[w.cell]);
-        nqi_rans_add_costs(costs, &e->value_rows, e->values, e->n_tables, r->values + w.first, w.n);
+        nqi_rans_add_costs(costs, e, &e->value_rows, e->values, r->values + w.first, w.n);
         if (r->gaps)
-            nqi_rans_add_costs(costs, &e->gap_rows, e->gaps, e->n_tables, r->gaps + w.first, w.n);
+            nqi_rans_add_costs(costs, e, &e->gap_rows, e->gaps, r->gaps + w.first, w.n);
     }
 }
 
 /* Chooses for the cells of a stretch, a sub-block of 2^sub_log2 symbols at a time; returns what
  * they cost, in 1/256 bit. */
-static uint64_t choose_stretch(trainer *r, const nqi_rans_coder *steps, size_t first_cell,
+static uint64_t choose_stretch(trainer *r, const nqi_rans_encoder *e, size_t first_cell,
                                size_t n_cells, unsigned sub_log2)
 {
     const size_t per_sub = (size_t)1 << (sub_log2 - CELL_LOG2);
     const size_t n_subs = (n_cells + per_sub - 1) / per_sub;
     uint64_t total = 0;
     nqi_rans_ways ways;
-    nqi_rans_ways_begin(&ways, steps, r->n_tables, 0);
+    nqi_rans_ways_begin(&ways, e->steps, r->n_tables, 0);
     for (size_t i = 0; i < n_subs; i++) {
         uint32_t costs[NQI_RANS_MAX_TABLES] = {0};
         const size_t end = NQI_MIN(n_cells, (i + 1) * per_sub);
         for (size_t c = i * per_sub; c < end; c++)
             for (unsigned t = 0; t < NQI_RANS_MAX_TABLES; t++)
                 costs[t] += r->costs[first_cell + c][t];
-        total += nqi_rans_ways_step(&ways, r->from + i * NQI_RANS_MAX_TABLES, costs);
+        total += e->kernels->step_ways(&ways, r->from + i * NQI_RANS_MAX_TABLES, costs);
     }
     nqi_rans_ways_end(&ways, r->choices, r->steps, r->from, n_subs);
     for (size_t i = 0; i < n_subs; i++)
@@ -345,7 +345,7 @@ static uint64_t choose_all(trainer *r, const nqi_rans_encoder *e, unsigned sub_l
     for (size_t s = 0; s < r->t->n_stretches; s++) {
         const size_t n_cells = (r->ends[s] - begin + CELL - 1) / CELL;
         if (n_cells > 0)
-            total += choose_stretch(r, e->steps, cell, n_cells, sub_log2);
+            total += choose_stretch(r, e, cell, n_cells, sub_log2);
         cell += n_cells;
         begin = r->ends[s];
     }

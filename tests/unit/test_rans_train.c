@@ -5,6 +5,7 @@
  */
 #include "base/alloc.h"
 #include "codec/code_enc.h"
+#include "codec/rans_push.h"
 #include "codec/rans_train.h"
 #include "cpu/cpu.h"
 #include "nq/types.h"
@@ -241,13 +242,101 @@ static void test_failing_allocations(void **state)
         }
 }
 
+/* ---- Kernels of the choice ----------------------------------------------------------------- */
+
+enum { N_TABLES = NQI_RANS_MAX_TABLES };
+
+static const nqi_rans_push_kernels *kernels_of(bool is_plain)
+{
+    const nqi_rans_push_kernels *fast = nqi_rans_push_kernels_avx512(nqi_cpu_features());
+    return is_plain || !fast ? &nqi_rans_push_kernels_ref : fast;
+}
+
+static void test_sums_of_rows(void **state)
+{
+    static uint16_t rows[300][N_TABLES];
+    (void)state;
+    uint64_t seed = 71;
+    for (unsigned i = 0; i < 300 * N_TABLES; i++)
+        rows[i / N_TABLES][i % N_TABLES] = (uint16_t)unit_random(&seed);
+    for (unsigned round = 0; round < 200; round++) {
+        const uint32_t n_rows = 1 + (uint32_t)(unit_random(&seed) % 300);
+        const size_t n = (size_t)(unit_random(&seed) % 400);
+        size_t n_others = 0;
+        uint32_t sums[N_TABLES] = {7, 1};
+        for (size_t i = 0; i < n; i++) {
+            indices[i] = (uint16_t)(unit_random(&seed) % (round % 2 ? n_rows : 301));
+            n_others += indices[i] >= n_rows;
+            for (unsigned t = 0; indices[i] < n_rows && t < N_TABLES; t++)
+                sums[t] += rows[indices[i]][t];
+        }
+        for (unsigned plain = 0; plain < 2; plain++) {
+            uint32_t costs[N_TABLES] = {7, 1};
+            assert_int_equal(kernels_of(plain != 0)->add_rows(costs, rows[0], n_rows, indices, n),
+                             n_others);
+            assert_memory_equal(costs, sums, sizeof sums);
+        }
+    }
+}
+
+/* A step of dynamic programming as it is defined. */
+static uint32_t step_slowly(uint64_t next[N_TABLES], uint8_t before[N_TABLES],
+                            const nqi_rans_ways *ways, const uint32_t *costs)
+{
+    const uint32_t n = ways->n_tables;
+    uint64_t least = UINT64_MAX;
+    for (unsigned to = 0; to < n; to++) {
+        next[to] = UINT64_MAX;
+        for (unsigned t = 0; t < n; t++) {
+            const uint64_t cost =
+                (uint64_t)ways->costs[t] + ways->step_costs[(to + n - t) % n] + costs[to];
+            if (cost < next[to])
+                before[to] = (uint8_t)t;
+            next[to] = NQI_MIN(next[to], cost);
+        }
+        least = NQI_MIN(least, next[to]);
+    }
+    for (unsigned to = 0; to < n; to++)
+        next[to] -= least;
+    return (uint32_t)least;
+}
+
+static void test_steps_of_ways(void **state)
+{
+    (void)state;
+    uint64_t seed = 72;
+    for (unsigned round = 0; round < 2000; round++) {
+        const uint32_t n = 2 + round % (N_TABLES - 1);
+        const uint32_t most = 1u << unit_random(&seed) % 31; /* few: there are equals */
+        nqi_rans_ways begin = {.n_tables = n};
+        uint32_t costs[N_TABLES];
+        uint64_t next[N_TABLES];
+        uint8_t before[N_TABLES];
+        for (unsigned t = 0; t < N_TABLES; t++) {
+            begin.costs[t] = (uint32_t)(unit_random(&seed) % most);
+            costs[t] = (uint32_t)(unit_random(&seed) % most);
+        }
+        for (unsigned t = 0; t < n; t++)
+            begin.step_costs[t] = begin.step_costs[n + t] =
+                (uint32_t)(unit_random(&seed) % NQI_MIN(most, 2049));
+        const uint32_t least = step_slowly(next, before, &begin, costs);
+        for (unsigned plain = 0; plain < 2; plain++) {
+            nqi_rans_ways ways = begin;
+            uint8_t from[N_TABLES];
+            assert_int_equal(kernels_of(plain != 0)->step_ways(&ways, from, costs), least);
+            assert_memory_equal(from, before, n);
+            for (unsigned t = 0; t < n; t++)
+                assert_int_equal(ways.costs[t], next[t]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_training),
-        cmocka_unit_test(test_changing_sources),
-        cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_training),     cmocka_unit_test(test_changing_sources),
+        cmocka_unit_test(test_nothing),      cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_sums_of_rows), cmocka_unit_test(test_steps_of_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,8 +233,51 @@ TARGET static size_t classify_avx512(uint8_t *classes, uint16_t *escaped, uint16
     return classify_as(classes, escaped, largest, indices, n, coder, false);
 }
 
-static const nqi_rans_push_kernels kernels = {
-    .push = push_avx512, .min_lanes_log2 = 6, .classify = classify_avx512};
+/* ---- Choosing tables ----------------------------------------------------------------------- */
+
+static_assert(NQI_RANS_MAX_TABLES == 16, "a vector of costs");
+
+TARGET static size_t add_rows_avx512(uint32_t *costs, const uint16_t *rows, uint32_t n_rows,
+                                     const uint16_t *symbols, size_t n)
+{
+    __m512i sum = _mm512_loadu_si512(costs);
+    size_t n_others = 0;
+    for (size_t i = 0; i < n; i++) {
+        const size_t symbol = symbols[i];
+        if (NQI_LIKELY(symbol < n_rows))
+            sum = _mm512_add_epi32(sum, _mm512_cvtepu16_epi32(_mm256_loadu_si256(
+                                            (const void *)(rows + symbol * NQI_RANS_MAX_TABLES))));
+        else
+            n_others++;
+    }
+    _mm512_storeu_si512(costs, sum);
+    return n_others;
+}
+
+TARGET static uint32_t step_ways_avx512(nqi_rans_ways *ways, uint8_t *from, const uint32_t *costs)
+{
+    const unsigned n = ways->n_tables;
+    const __mmask16 used = (__mmask16)_bzhi_u32(0xffff, n);
+    __m512i next = _mm512_set1_epi32(-1), before = _mm512_setzero_si512();
+    for (unsigned t = 0; t < n; t++) {
+        const __m512i cost = _mm512_add_epi32(_mm512_set1_epi32((int)ways->costs[t]),
+                                              _mm512_loadu_si512(ways->step_costs + n - t));
+        const __mmask16 is_less = _mm512_cmplt_epu32_mask(cost, next);
+        next = _mm512_min_epu32(next, cost);
+        before = _mm512_mask_mov_epi32(before, is_less, _mm512_set1_epi32((int)t));
+    }
+    next = _mm512_add_epi32(next, _mm512_loadu_si512(costs));
+    const uint32_t least = _mm512_mask_reduce_min_epu32(used, next);
+    _mm_storeu_si128((void *)from, _mm512_cvtepi32_epi8(before));
+    _mm512_storeu_si512(ways->costs, _mm512_sub_epi32(next, _mm512_set1_epi32((int)least)));
+    return least;
+}
+
+static const nqi_rans_push_kernels kernels = {.push = push_avx512,
+                                              .min_lanes_log2 = 6,
+                                              .classify = classify_avx512,
+                                              .add_rows = add_rows_avx512,
+                                              .step_ways = step_ways_avx512};
 
 const nqi_rans_push_kernels *nqi_rans_push_kernels_avx512(uint64_t cpu)
 {
