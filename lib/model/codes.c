@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/diag.h"
+#include "base/log2.h"
 #include "model/codes_train.h"
 
 /* A table's record in the index: its own length, its data's, checksum, kind, codec. */
@@ -69,9 +70,12 @@ static uint64_t table_bytes(const nqi_encoder *encoder)
 /* A code of the tensor's own, besides those that are shared. */
 #define OWN NQI_N_CODES
 
-/* What one tensor may choose from, and what it has chosen. */
+/* What one tensor may choose from, and what it has chosen. Most tensors are better off with a
+ * shared code than with what any of their own takes at least, so that this is priced where it
+ * matters. */
 typedef struct offer {
     uint64_t bytes[NQI_N_CODES + 1]; /* OWN with its table; NEVER: not allowed */
+    bool is_bound;                   /* bytes[OWN] is what any code of its own takes at least */
     uint32_t own_codec;
     uint32_t chosen;
 } offer;
@@ -131,27 +135,60 @@ static nq_status price_own(choice *c, uint32_t i, uint32_t codec)
     return NQ_OK;
 }
 
-/* What each tensor costs without the others. */
-static nq_status price_alone(choice *c)
+/* Below this share of its most frequent level a code of gaps is not worth trying. */
+static bool may_have_gaps(const nqi_model_tensor *t)
+{
+    uint64_t most = 0;
+    for (uint32_t k = 0; k < t->n_counts; k++)
+        most = NQI_MAX(most, t->counts[k].count);
+    return t->options.codec == NQ_CODEC_HUFFMAN_GAPS || most >= t->n - t->n / 2;
+}
+
+/* The entropy, and the table's record: no code that is made from counts is smaller. */
+static uint64_t least_own(const nqi_model_tensor *t)
+{
+    double n = 0, sum = 0;
+    for (uint32_t k = 0; k < t->n_counts; k++) {
+        const double count = (double)t->counts[k].count;
+        n += count;
+        sum += count * nqi_log2(count);
+    }
+    const double bits = n > 0 ? n * nqi_log2(n) - sum : 0;
+    return (uint64_t)(NQI_MAX(bits, 0.0) / 8 * (1 - 0x1p-20)) + TABLE_RECORD_BYTES;
+}
+
+static nq_status price_alone(choice *c, uint32_t i)
+{
+    const nqi_model_tensor *t = tensor_of(c, i);
+    offer *o = &c->offers[i];
+    o->bytes[OWN] = NEVER;
+    o->is_bound = false;
+    nqi_model_spread_counts(c->counts, t);
+    nq_status status = price_own(c, i, NQ_CODEC_HUFFMAN);
+    if (status == NQ_OK)
+        status = price_own(c, i, NQ_CODEC_RANS);
+    if (status == NQ_OK && may_have_gaps(t))
+        status = price_own(c, i, NQ_CODEC_HUFFMAN_GAPS);
+    nqi_model_clear_counts(c->counts, t);
+    return status;
+}
+
+/* What each tensor costs without the others: in bits of one length, and at least. */
+static void bound_alone(choice *c)
 {
     for (uint32_t i = 0; i < c->g->n; i++) {
         const nqi_model_tensor *t = tensor_of(c, i);
         offer *o = &c->offers[i];
-        for (uint32_t code = 0; code <= OWN; code++)
+        for (uint32_t code = 0; code < OWN; code++)
             o->bytes[code] = NEVER;
+        o->bytes[OWN] = least_own(t);
+        o->is_bound = true;
         nqi_model_spread_counts(c->counts, t);
         if (may_have(t, NQ_CODEC_FIXED))
             o->bytes[NQI_CODE_FIXED] =
                 nqi_model_code_bytes(c->m, t, c->g->codes[NQI_CODE_FIXED], c->counts);
-        nq_status status = price_own(c, i, NQ_CODEC_HUFFMAN);
-        if (status == NQ_OK)
-            status = price_own(c, i, NQ_CODEC_RANS);
-        if (status == NQ_OK)
-            status = price_own(c, i, NQ_CODEC_HUFFMAN_GAPS);
         nqi_model_clear_counts(c->counts, t);
-        NQI_TRY(status);
     }
-    return NQ_OK;
 }
 
 /* ---- Sharing ------------------------------------------------------------------------------- */
@@ -239,43 +276,74 @@ static uint32_t cheapest_but(const offer *o, uint32_t other)
     return best;
 }
 
-/* Everyone takes what is cheapest; whether anyone changes. */
-static bool choose_anew(choice *c)
+/* The same for tensor i, with the price of a code of its own if that is the cheapest. */
+static nq_status find_cheapest_but(uint32_t *best, choice *c, uint32_t i, uint32_t other)
 {
-    bool someone_changed = false;
+    offer *o = &c->offers[i];
+    *best = cheapest_but(o, other);
+    if (*best != OWN || !o->is_bound)
+        return NQ_OK;
+    NQI_TRY(price_alone(c, i));
+    *best = cheapest_but(o, other);
+    return NQ_OK;
+}
+
+#define NO_CODE (NQI_N_CODES + 1)
+
+/* Everyone takes what is cheapest; whether anyone changes. */
+static nq_status choose_anew(bool *someone_changed, choice *c)
+{
+    *someone_changed = false;
     for (uint32_t i = 0; i < c->g->n; i++) {
         offer *o = &c->offers[i];
-        const uint32_t best = cheapest_but(o, NQI_N_CODES + 1);
-        someone_changed |= o->bytes[best] < o->bytes[o->chosen] || o->chosen > OWN;
+        uint32_t best;
+        NQI_TRY(find_cheapest_but(&best, c, i, NO_CODE));
+        *someone_changed |= o->bytes[best] < o->bytes[o->chosen] || o->chosen > OWN;
         if (o->bytes[best] < o->bytes[o->chosen])
             o->chosen = best;
     }
-    return someone_changed;
+    return NQ_OK;
 }
 
-/* Gives a shared code up if its members pay less without it and its table. */
-static void drop_unless_it_pays(choice *c, uint32_t code)
+/* What a shared code's members pay with it, and at least without it. */
+static void compare(uint64_t *with, uint64_t *without, const choice *c, uint32_t code)
 {
-    nqi_encoder **encoder = &c->g->codes[code];
-    uint64_t with = *encoder ? table_bytes(*encoder) : 0, without = 0;
+    const nqi_encoder *encoder = c->g->codes[code];
+    *with = encoder ? table_bytes(encoder) : 0;
+    *without = 0;
     for (uint32_t i = 0; i < c->g->n; i++) {
         const offer *o = &c->offers[i];
         const uint64_t otherwise = o->bytes[cheapest_but(o, code)];
         if (o->chosen != code)
             continue;
-        with += o->bytes[code];
-        without = otherwise > NEVER - without ? NEVER : without + otherwise;
+        *with += o->bytes[code];
+        *without = otherwise > NEVER - *without ? NEVER : *without + otherwise;
     }
+}
+
+/* Gives a shared code up if its members pay less without it and its table. */
+static nq_status drop_unless_it_pays(choice *c, uint32_t code)
+{
+    uint64_t with, without;
+    uint32_t best;
+    compare(&with, &without, c, code);
     if (with < without || without == NEVER)
-        return;
+        return NQ_OK;
+    for (uint32_t i = 0; i < c->g->n; i++)
+        if (c->offers[i].chosen == code)
+            NQI_TRY(find_cheapest_but(&best, c, i, code));
+    compare(&with, &without, c, code);
+    if (with < without || without == NEVER)
+        return NQ_OK;
     for (uint32_t i = 0; i < c->g->n; i++) {
         offer *o = &c->offers[i];
         o->bytes[code] = NEVER;
         if (o->chosen == code)
-            o->chosen = cheapest_but(o, NQI_N_CODES + 1);
+            NQI_TRY(find_cheapest_but(&o->chosen, c, i, NO_CODE));
     }
-    nqi_encoder_destroy(*encoder);
-    *encoder = NULL;
+    nqi_encoder_destroy(c->g->codes[code]);
+    c->g->codes[code] = NULL;
+    return NQ_OK;
 }
 
 /* From what tells most apart to what tells least. */
@@ -285,22 +353,22 @@ static const uint32_t shared_codes[] = {NQI_CODE_GAP_TABLES, NQI_CODE_TABLES, NQ
 /* Codes that are trained are made once, and once more for those who stayed. */
 static nq_status settle_sharing(choice *c)
 {
+    bool someone_changed = true;
     for (uint32_t k = 0; k < NQI_COUNT(shared_codes); k++)
         if (!is_trained(shared_codes[k]) || c->set.n_stretches > 0)
             NQI_TRY(make_shared(c, shared_codes[k], true));
     for (uint32_t i = 0; i < c->g->n; i++)
-        c->offers[i].chosen = cheapest_but(&c->offers[i], NQI_N_CODES + 1);
+        NQI_TRY(find_cheapest_but(&c->offers[i].chosen, c, i, NO_CODE));
     for (uint32_t k = 0; k < NQI_COUNT(shared_codes); k++)
-        drop_unless_it_pays(c, shared_codes[k]);
-    for (uint32_t round = 0; round < MAX_ROUNDS; round++) {
+        NQI_TRY(drop_unless_it_pays(c, shared_codes[k]));
+    for (uint32_t round = 0; round < MAX_ROUNDS && someone_changed; round++) {
         for (uint32_t k = 0; k < NQI_COUNT(shared_codes); k++)
             if (c->g->codes[shared_codes[k]] && (!is_trained(shared_codes[k]) || round == 0))
                 NQI_TRY(make_shared(c, shared_codes[k], false));
-        if (!choose_anew(c))
-            break;
+        NQI_TRY(choose_anew(&someone_changed, c));
     }
     for (uint32_t k = 0; k < NQI_COUNT(shared_codes); k++)
-        drop_unless_it_pays(c, shared_codes[k]);
+        NQI_TRY(drop_unless_it_pays(c, shared_codes[k]));
     return NQ_OK;
 }
 
@@ -341,7 +409,7 @@ static nq_status choose(choice *c)
 {
     NQI_TRY(make_code(&c->g->codes[NQI_CODE_FIXED], c, NQ_CODEC_FIXED, NULL));
     NQI_TRY(make_set(c));
-    NQI_TRY(price_alone(c));
+    bound_alone(c);
     NQI_TRY(settle_sharing(c));
     return assign_codes(c);
 }
