@@ -108,25 +108,59 @@ static void swap_levels(work *w)
     w->previous = swapped;
 }
 
-/* Makes `limit` levels. costs[l]: the code's bits under limit l, UINT64_MAX where there is none. */
-static void make_levels(work *w, uint64_t costs[NQI_HUFFMAN_MAX_LENGTH + 1], unsigned limit)
+/* Makes the levels up to `limit`, those up to `level` being there, with n_items in the last one;
+ * returns how many the last one has. costs[l]: the code's bits under limit l, UINT64_MAX where
+ * there is none. */
+static size_t make_levels(work *w, uint64_t costs[NQI_HUFFMAN_MAX_LENGTH + 1], unsigned level,
+                          unsigned limit, size_t n_items)
 {
     const size_t n_taken = 2 * (size_t)w->n - 2;
-    size_t n_items = 0;
-    for (unsigned level = 1; level <= limit; level++) {
+    while (level++ < limit) {
         n_items = make_level(w, level, n_items);
         costs[level] = n_items < n_taken ? UINT64_MAX : 0;
         for (size_t i = 0; i < n_taken && n_items >= n_taken; i++)
             costs[level] += w->level[i];
         swap_levels(w);
     }
+    return n_items;
 }
 
-static unsigned choose_limit(const uint64_t costs[NQI_HUFFMAN_MAX_LENGTH + 1])
+static bool is_acceptable(uint64_t cost, uint64_t least)
 {
-    const uint64_t least = costs[NQI_HUFFMAN_MAX_LENGTH];
+    return cost <= least + least / 1024;
+}
+
+/* The bits of a code without any limit. Packages come in ascending order (van Leeuwen 1976); they
+ * are kept where the next level will be. */
+static uint64_t cost_without_limit(const work *w)
+{
+    uint64_t *packages = w->level;
+    uint64_t cost = 0;
+    size_t leaf = 0, package = 0;
+    for (size_t n = 0; n + 1 < w->n; n++) {
+        packages[n] = 0;
+        for (unsigned i = 0; i < 2; i++) {
+            const bool is_leaf =
+                leaf < w->n && (package == n || w->leaves[leaf] <= packages[package]);
+            packages[n] += is_leaf ? w->leaves[leaf++] : packages[package++];
+        }
+        cost += packages[n];
+    }
+    return cost;
+}
+
+/* Most often it shows that the default limit costs next to nothing before the levels above it are
+ * made. */
+static unsigned choose_limit(work *w)
+{
+    uint64_t costs[NQI_HUFFMAN_MAX_LENGTH + 1];
     unsigned limit = NQI_HUFFMAN_DEFAULT_LENGTH;
-    while (limit < NQI_HUFFMAN_MAX_LENGTH && costs[limit] > least + least / 1024)
+    const size_t n_items = make_levels(w, costs, 0, limit, 0);
+    if (is_acceptable(costs[limit], cost_without_limit(w)))
+        return limit;
+    (void)make_levels(w, costs, limit, NQI_HUFFMAN_MAX_LENGTH, n_items);
+    while (limit < NQI_HUFFMAN_MAX_LENGTH &&
+           !is_acceptable(costs[limit], costs[NQI_HUFFMAN_MAX_LENGTH]))
         limit++;
     return limit;
 }
@@ -150,9 +184,12 @@ void nqi_huffman_lengths(uint8_t *lengths, const uint64_t *weights, uint32_t n, 
     assert(limit == 0 || (limit >= nqi_bits_for(n) && limit <= NQI_HUFFMAN_MAX_LENGTH));
     work w = make_work(workspace, n);
     sort_leaves(&w, weights);
-    make_levels(&w, costs, limit ? limit : NQI_HUFFMAN_MAX_LENGTH);
+    if (limit == 0)
+        limit = choose_limit(&w);
+    else
+        (void)make_levels(&w, costs, 0, limit, 0);
     size_t n_items = 2 * (size_t)n - 2;
-    for (unsigned level = limit ? limit : choose_limit(costs); level > 0; level--) {
+    for (unsigned level = limit; level > 0; level--) {
         const size_t n_leaves = count_leaves(&w, level, n_items);
         for (size_t i = 0; i < n_leaves; i++)
             lengths[w.order[i]]++;

@@ -5,32 +5,23 @@
  */
 #include "model/codes_train.h"
 
-/* Indices of a stretch, and those that a set, and training, take at most, but for the first stretch
- * of each tensor. */
-#define STRETCH      4096u
-#define MOST_PRICED  (UINT64_C(1) << 20)
-#define MOST_TRAINED (UINT64_C(1) << 18)
-
-/* Which stretches are taken: every so manieth of a tensor, from the first one on. */
-typedef struct strides {
-    uint64_t priced;
-    uint64_t trained; /* a multiple */
-} strides;
+/* Indices of a stretch, those that a set takes at most, but for the first stretch of each tensor,
+ * and those that training takes, about. */
+#define STRETCH     4096u
+#define MOST_PRICED (UINT64_C(1) << 20)
+#define TRAINED     (UINT64_C(1) << 19)
 
 static const nqi_model_tensor *tensor_of(const nqi_model *m, const nqi_model_group *g, uint32_t i)
 {
     return &m->tensors[g->tensors[i]];
 }
 
-static strides plan_strides(const nqi_model *m, const nqi_model_group *g, const bool *takes_part)
+static uint64_t count_elements(const nqi_model *m, const nqi_model_group *g, const bool *takes_part)
 {
     uint64_t n = 0;
     for (uint32_t i = 0; i < g->n; i++)
         n += takes_part[i] ? tensor_of(m, g, i)->n : 0;
-    strides s = {.priced = NQI_MAX((n + MOST_PRICED - 1) / MOST_PRICED, 1)};
-    const uint64_t priced = n / s.priced;
-    s.trained = s.priced * NQI_MAX((priced + MOST_TRAINED - 1) / MOST_TRAINED, 1);
-    return s;
+    return n;
 }
 
 /* ---- Quantizing ---------------------------------------------------------------------------- */
@@ -67,22 +58,22 @@ static void quantize_tensor(void *arg, uint64_t index, uint32_t worker)
 
 /* ---- Sets ---------------------------------------------------------------------------------- */
 
-/* Adds the stretches that a tensor of n elements has in the set. */
-static void count_stretches(nqi_training_set *set, uint64_t n, const strides *s)
+/* Adds the stretches that a tensor of n elements has in the set: every stride-th of it. */
+static void count_stretches(nqi_training_set *set, uint64_t n, uint64_t stride)
 {
-    for (uint64_t first = 0; first < n; first += STRETCH * s->priced) {
+    for (uint64_t first = 0; first < n; first += STRETCH * stride) {
         set->n_stretches++;
         set->n_indices += NQI_MIN(n - first, STRETCH);
     }
 }
 
 static void list_stretches(nqi_training_set *set, const nqi_model *m, const nqi_model_group *g,
-                           const bool *takes_part, const strides *s)
+                           const bool *takes_part, uint64_t stride)
 {
     uint64_t at = 0, stretch = 0;
     for (uint32_t i = 0; i < g->n; i++) {
         const uint64_t n = takes_part[i] ? tensor_of(m, g, i)->n : 0;
-        for (uint64_t first = 0; first < n; first += STRETCH * s->priced) {
+        for (uint64_t first = 0; first < n; first += STRETCH * stride) {
             const nqi_rans_stretch one = {.indices = set->indices + at,
                                           .n = (size_t)NQI_MIN(n - first, STRETCH)};
             set->stretches[stretch++] = one;
@@ -96,11 +87,12 @@ nq_status nqi_training_set_make(nqi_training_set *set, nqi_model *m, const nqi_m
                                 const bool *takes_part)
 {
     const nqi_allocator *a = &m->env.allocator;
-    const strides s = plan_strides(m, g, takes_part);
+    const uint64_t n = count_elements(m, g, takes_part);
+    const uint64_t stride = NQI_MAX((n + MOST_PRICED - 1) / MOST_PRICED, 1);
     void *memory;
-    *set = (nqi_training_set){.n_tensors = g->n, .stride = s.trained / s.priced};
+    *set = (nqi_training_set){.n_tensors = g->n};
     for (uint32_t i = 0; i < g->n; i++)
-        count_stretches(set, takes_part[i] ? tensor_of(m, g, i)->n : 0, &s);
+        count_stretches(set, takes_part[i] ? tensor_of(m, g, i)->n : 0, stride);
     NQI_TRY(nqi_alloc(&memory, a, set->n_indices, sizeof *set->indices));
     set->indices = memory;
     NQI_TRY(nqi_alloc(&memory, a, set->n_stretches, sizeof *set->stretches));
@@ -109,8 +101,8 @@ nq_status nqi_training_set_make(nqi_training_set *set, nqi_model *m, const nqi_m
     set->trained = memory;
     NQI_TRY(nqi_alloc(&memory, a, g->n, sizeof *set->ends));
     set->ends = memory;
-    list_stretches(set, m, g, takes_part, &s);
-    quantizing q = {.m = m, .g = g, .set = set, .stride = s.priced};
+    list_stretches(set, m, g, takes_part, stride);
+    quantizing q = {.m = m, .g = g, .set = set, .stride = stride};
     nqi_run(&m->env.runner, g->n, quantize_tensor, &q);
     return NQ_OK;
 }
@@ -127,6 +119,18 @@ void nqi_training_set_free(nqi_training_set *set, const nqi_model *m)
 
 /* ---- Codes --------------------------------------------------------------------------------- */
 
+/* Notes the stretches of a tensor that lie at multiples of `unit`, when its n elements begin at
+ * `at` and its stretches share them. */
+static void add_trained(nqi_rans_training *training, const nqi_training_set *set, uint32_t i,
+                        uint64_t n, uint64_t at, uint64_t unit)
+{
+    const uint64_t begin = i > 0 ? set->ends[i - 1] : 0, end = set->ends[i];
+    const uint64_t share = n / NQI_MAX(end - begin, 1);
+    for (uint64_t s = begin; s < end; s++, at += share)
+        if ((at + share) / unit > at / unit)
+            set->trained[training->n_stretches++] = set->stretches[s];
+}
+
 nq_status nqi_training_set_train(nqi_encoder **out, const nqi_training_set *set, const nqi_model *m,
                                  const nqi_model_group *g, const bool *takes_part, bool is_sparse)
 {
@@ -135,11 +139,14 @@ nq_status nqi_training_set_train(nqi_encoder **out, const nqi_training_set *set,
                                   .n_levels = g->quantizer.n_levels,
                                   .stretches = set->trained,
                                   .is_sparse = is_sparse};
+    const uint64_t all = count_elements(m, g, takes_part);
+    const uint64_t unit = all <= TRAINED ? 1 : all / (TRAINED / STRETCH);
     for (uint32_t i = 0; i < g->n; i++) {
-        const uint64_t begin = i > 0 ? set->ends[i - 1] : 0;
-        for (uint64_t s = begin; takes_part[i] && s < set->ends[i]; s += set->stride)
-            set->trained[training.n_stretches++] = set->stretches[s];
-        training.all += takes_part[i] ? tensor_of(m, g, i)->n : 0;
+        if (!takes_part[i])
+            continue;
+        const uint64_t n = tensor_of(m, g, i)->n;
+        add_trained(&training, set, i, n, training.all, unit);
+        training.all += n;
     }
     return nqi_rans_train(out, &training);
 }

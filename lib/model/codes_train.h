@@ -16,8 +16,7 @@ typedef struct nqi_training_set {
     nqi_rans_stretch *stretches; /* tensor by tensor */
     nqi_rans_stretch *trained;   /* memory for those to train on */
     uint64_t n_stretches;
-    uint64_t stride; /* of those to train on, from a tensor's first one on */
-    uint64_t *ends;  /* by tensor of the group: in stretches */
+    uint64_t *ends; /* by tensor of the group: in stretches */
     uint32_t n_tensors;
 } nqi_training_set;
 
