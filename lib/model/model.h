@@ -9,6 +9,7 @@
  *     design.c    levels, and how often each tensor uses each
  *     codes.c     which code each tensor gets, and who shares a code table
  *     lossless.c  tensors that are coded without loss
+ *     describe.c  what the file has
  *     write.c     quantizing, coding and writing, block by block; kept.c  tensors as they are
  */
 #ifndef NQI_MODEL_H
@@ -233,11 +234,20 @@ void nqi_model_clear_counts(uint64_t *counts, const nqi_model_tensor *t);
 
 /* ---- Writing ------------------------------------------------------------------------------- */
 
+/* Tells a writer what the file has. */
+nq_status nqi_model_describe(const nqi_model *m, nqi_writer *w);
+
+/* Payload bytes of a tensor at most; nearly what it takes unless its code depends on order. */
+uint64_t nqi_model_payload_bound(const nqi_model *m, const nqi_model_tensor *t);
+
 /* Writes the file of a solved model; sink may be NULL. What the sink returned is handed on. */
 nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag);
 
 /* Bytes that the file takes at most, for a model with codes. */
 nq_status nqi_model_file_bytes(uint64_t *n_bytes, nqi_model *m);
+
+/* The same, about, from coding a part of it. */
+nq_status nqi_model_guess_bytes(uint64_t *n_bytes, nqi_model *m);
 
 /* Bytes of the payload of a tensor that is not quantized. */
 uint64_t nqi_model_kept_bytes(const nqi_model_tensor *t);

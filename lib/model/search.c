@@ -27,6 +27,10 @@
 #define SIZE_MARGIN 0.0025
 #define SQNR_MARGIN 0.04
 
+/* Of log2 of bytes: sizes of the first trial that are farther from the target are not what will be
+ * written, and need not be known so well. */
+#define NEAR (4 * SIZE_MARGIN)
+
 typedef struct search {
     nqi_model *m;
     nqi_sample *sample;
@@ -164,13 +168,17 @@ static bool keeps_promise(const search *s, const nqi_trial *t)
     return t->works && (s->aim.is_size ? t->value <= s->aim.value : t->value >= s->aim.value);
 }
 
-static nq_status try_whole(search *s, double coarseness)
+/* A size that is farther from the aim than `near` is only guessed, and tells no more than what the
+ * sample is wrong by. */
+static nq_status try_about(search *s, double coarseness, double near)
 {
     nqi_trial t;
-    NQI_TRY(nqi_sample_try_whole(&t, s->sample, coarseness, s->progress, s->diag));
+    NQI_TRY(nqi_sample_try_whole(&t, s->sample, coarseness, near, s->progress, s->diag));
     t.is_smooth = s->is_smooth;
     s->n_whole++;
     s->last = t;
+    if (t.is_guess)
+        return NQ_OK;
     const bool is_kept = keeps_promise(s, &t);
     const bool is_fine = !t.works || is_kept != s->aim.is_size;
     if (is_fine && (!s->fine.is_known || t.coarseness > s->fine.coarseness))
@@ -180,6 +188,11 @@ static nq_status try_whole(search *s, double coarseness)
     if (is_kept && (!s->best.is_known || distance(s, &t) <= distance(s, &s->best)))
         s->best = t;
     return NQ_OK;
+}
+
+static nq_status try_whole(search *s, double coarseness)
+{
+    return try_about(s, coarseness, DBL_MAX);
 }
 
 /* Whether there is a trial that keeps the promise and is close enough. */
@@ -197,9 +210,9 @@ static nq_status correct(search *s)
         nqi_trial estimate;
         double coarseness;
         NQI_TRY(solve_sample(&coarseness, s, guess, width, s->aim.value + towards - offset));
-        if (round > 0 && coarseness == s->last.coarseness)
+        if (round > 0 && !s->last.is_guess && coarseness == s->last.coarseness)
             break;
-        NQI_TRY(try_whole(s, coarseness));
+        NQI_TRY(try_about(s, coarseness, round == 0 ? NEAR : DBL_MAX));
         if (!s->last.works)
             break;
         NQI_TRY(nqi_sample_try(&estimate, s->sample, coarseness));

@@ -44,6 +44,7 @@ typedef struct nqi_trial {
     bool is_known;  /* false: there was no such trial */
     bool works;     /* false: too fine, more levels than there can be */
     bool is_smooth; /* of smooth designs */
+    bool is_guess;  /* sizes are what codes take about */
 } nqi_trial;
 
 /* A sample of all groups' weights: see sample.h. */
@@ -67,8 +68,9 @@ bool nqi_sample_is_gap(nqi_sample *s, double fine, double coarse);
 
 nq_status nqi_sample_try(nqi_trial *trial, nqi_sample *s, double coarseness);
 
-/* The same with all weights and real codes, which stay designed and chosen. */
-nq_status nqi_sample_try_whole(nqi_trial *trial, nqi_sample *s, double coarseness,
+/* The same with all weights and real codes, which stay designed and chosen. A size that is farther
+ * from the aim than `near` need not be exact. */
+nq_status nqi_sample_try_whole(nqi_trial *trial, nqi_sample *s, double coarseness, double near,
                                nqi_progress_state *progress, nq_diag *diag);
 
 #endif

@@ -108,11 +108,24 @@ static nq_status measure_whole(double *value, nqi_sample *s, nqi_progress_state 
     return NQ_OK;
 }
 
-nq_status nqi_sample_try_whole(nqi_trial *trial, nqi_sample *s, double coarseness,
+/* A guess will do for what is out of reach. */
+static nq_status measure_size(nqi_trial *trial, nqi_sample *s, double near)
+{
+    uint64_t n_bytes;
+    NQI_TRY(nqi_model_guess_bytes(&n_bytes, s->m));
+    trial->value = nqi_log2((double)n_bytes);
+    trial->is_guess = trial->value < s->aim.value - near || trial->value > s->aim.value + near;
+    if (trial->is_guess)
+        return NQ_OK;
+    NQI_TRY(nqi_model_file_bytes(&n_bytes, s->m));
+    trial->value = nqi_log2((double)n_bytes);
+    return NQ_OK;
+}
+
+nq_status nqi_sample_try_whole(nqi_trial *trial, nqi_sample *s, double coarseness, double near,
                                nqi_progress_state *progress, nq_diag *diag)
 {
     nqi_model *m = s->m;
-    uint64_t n_bytes;
     *trial = (nqi_trial){.coarseness = coarseness, .is_known = true, .works = true};
     for (uint64_t i = 0; i < m->n_groups && trial->works; i++) {
         nqi_model_group *g = &m->groups[i];
@@ -129,9 +142,7 @@ nq_status nqi_sample_try_whole(nqi_trial *trial, nqi_sample *s, double coarsenes
         return measure_whole(&trial->value, s, progress);
     for (uint64_t i = 0; i < m->n_groups; i++)
         NQI_TRY(nqi_group_choose_codes(m, &m->groups[i], diag));
-    NQI_TRY(nqi_model_file_bytes(&n_bytes, m));
-    trial->value = nqi_log2((double)n_bytes);
-    return NQ_OK;
+    return measure_size(trial, s, near);
 }
 
 /* ---- Equal slopes without a target --------------------------------------------------------- */

@@ -1,183 +1,15 @@
 /*
- * Writing: codebooks, tables and tensors are described to the writer, then blocks are quantized,
- * coded and measured by whoever is there, a batch at a time, and handed on in order. Each block is
- * read once more from the weights; indices live in a block's slot only.
+ * Writing: the file is described to the writer, then blocks are quantized, coded and measured by
+ * whoever is there, a batch at a time, and handed on in order. Each block is read once more from
+ * the weights; indices live in a block's slot only. What the order of indices costs, coding tells:
+ * of all blocks, or for a guess of some.
  */
 #include "model/lossless.h"
 
 #include <string.h>
 
-#include "base/checked.h"
 #include "base/diag.h"
 #include "codec/checksum.h"
-
-/* ---- Describing ---------------------------------------------------------------------------- */
-
-/* Numbers that the writer gave to a group's and a tensor's tables. */
-typedef struct numbers {
-    uint32_t *codebooks; /* by group */
-    uint32_t *shared;    /* NQI_N_CODES for each group */
-    uint32_t *own;       /* by tensor */
-} numbers;
-
-static nq_status add_codebook(uint32_t *id, nqi_writer *w, const nqi_model_group *g)
-{
-    const nqi_quantizer *q = &g->quantizer;
-    uint64_t grid_bytes, f32_bytes;
-    nqi_codebook_desc desc = {.storage = NQ_LEVELS_F32,
-                              .method = g->options.method,
-                              .level_rule = g->options.level_rule,
-                              .n_levels = q->n_levels,
-                              .step = q->step,
-                              .levels = q->levels,
-                              .cells = q->cells};
-    if (q->is_grid) { /* both decode to the same levels */
-        NQI_TRY(nqi_codebook_bytes(&f32_bytes, &desc));
-        desc.storage = NQ_LEVELS_GRID;
-        NQI_TRY(nqi_codebook_bytes(&grid_bytes, &desc));
-        desc.storage = grid_bytes <= f32_bytes ? NQ_LEVELS_GRID : NQ_LEVELS_F32;
-    }
-    return nqi_writer_add_codebook(id, w, &desc);
-}
-
-static nq_status add_table(uint32_t *id, nqi_writer *w, uint32_t codec, const nqi_encoder *encoder)
-{
-    size_t n_bytes;
-    *id = NQ_NO_ID;
-    if (!encoder || codec == NQ_CODEC_FIXED)
-        return NQ_OK;
-    const uint8_t *bytes = nqi_encoder_table(encoder, &n_bytes);
-    return nqi_writer_add_table(id, w, codec, bytes, n_bytes);
-}
-
-static nq_status add_tables(const nqi_model *m, nqi_writer *w, const numbers *ids)
-{
-    for (uint64_t i = 0; i < m->n_groups;
-         i++) /* first, so that a group's number is its codebook's */
-        NQI_TRY(add_codebook(&ids->codebooks[i], w, &m->groups[i]));
-    for (uint64_t i = 0; i < m->n_groups; i++)
-        for (uint32_t k = 0; k < NQI_N_CODES; k++)
-            NQI_TRY(add_table(&ids->shared[i * NQI_N_CODES + k], w, nqi_code_codec(k),
-                              m->groups[i].codes[k]));
-    for (uint64_t i = 0; i < m->n_tensors; i++) {
-        const nqi_model_tensor *t = &m->tensors[i];
-        NQI_TRY(t->table ? nqi_writer_add_table(&ids->own[i], w, t->codec, t->table, t->table_bytes)
-                         : add_table(&ids->own[i], w, t->codec, t->own));
-    }
-    return NQ_OK;
-}
-
-/* Bytes that all blocks of a quantized tensor take at most. What codes of counts take is nearly
- * known; what others take depends on the order of indices, and is far below what can be promised.
- */
-static uint64_t bound_blocks(const nqi_model *m, const nqi_model_tensor *t)
-{
-    if (t->group == NQI_NO_GROUP)
-        return t->code_bytes;
-    if (!nqi_codec_depends_on_order(t->codec))
-        return t->code_bytes;
-    const uint64_t block_elems = UINT64_C(1) << nqi_model_block_log2(m);
-    const uint64_t most = nqi_encoder_bound(nqi_model_encoder(m, t), NQI_MIN(block_elems, t->n));
-    uint64_t product;
-    return nqi_mul_u64(&product, nqi_model_blocks(m, t), most) ? product : UINT64_MAX / 2;
-}
-
-static nq_status add_tensor(const nqi_model *m, nqi_writer *w, uint64_t i, const numbers *ids)
-{
-    const nqi_model_tensor *t = &m->tensors[i];
-    nqi_tensor_desc desc = {.name = t->desc.name,
-                            .name_bytes = t->desc.name_bytes,
-                            .dtype = t->desc.dtype,
-                            .rank = t->desc.rank,
-                            .dims = t->desc.dims,
-                            .codec = t->codec,
-                            .block_log2 = NQI_BLOCK_LOG2_STORED,
-                            .codebook = NQ_NO_ID,
-                            .table = NQ_NO_ID,
-                            .max_block_bytes = bound_blocks(m, t)};
-    if (t->group != NQI_NO_GROUP) {
-        desc.block_log2 = nqi_model_block_log2(m);
-        desc.codebook = ids->codebooks[t->group];
-        desc.table = t->own ? ids->own[i] : ids->shared[t->group * NQI_N_CODES + t->code];
-    } else if (t->codec != NQ_CODEC_STORED) {
-        desc.block_log2 = nqi_model_block_log2(m);
-        desc.table = ids->own[i];
-    }
-    return nqi_writer_add_tensor(w, &desc);
-}
-
-static nq_status add_tensors(const nqi_model *m, nqi_writer *w, const numbers *ids)
-{
-    for (uint64_t i = 0; i < m->n_tensors; i++)
-        NQI_TRY(add_tensor(m, w, i, ids));
-    return NQ_OK;
-}
-
-static nq_status describe(const nqi_model *m, nqi_writer *w)
-{
-    void *memory;
-    const uint64_t n_ids = (1 + NQI_N_CODES) * m->n_groups + m->n_tensors;
-    for (uint64_t i = 0; i < m->n_metadata; i++) {
-        const nqi_metadata *pair = &m->metadata[i];
-        NQI_TRY(nqi_writer_add_metadata(w, pair->text, (size_t)pair->key_bytes,
-                                        pair->text ? pair->text + pair->key_bytes : NULL,
-                                        (size_t)pair->value_bytes));
-    }
-    NQI_TRY(nqi_alloc(&memory, &m->env.allocator, n_ids, sizeof(uint32_t)));
-    uint32_t *ids = memory;
-    const numbers n = {.codebooks = ids,
-                       .shared = ids ? ids + m->n_groups : NULL,
-                       .own = ids ? ids + (1 + NQI_N_CODES) * m->n_groups : NULL};
-    nq_status status = add_tables(m, w, &n);
-    if (status == NQ_OK)
-        status = add_tensors(m, w, &n);
-    nqi_free(&m->env.allocator, memory, n_ids, sizeof(uint32_t));
-    return status;
-}
-
-/* Payload bytes of a tensor with a code of counts, or none, at most. */
-static uint64_t bound_payload(const nqi_model *m, const nqi_model_tensor *t)
-{
-    return t->group != NQI_NO_GROUP ? bound_blocks(m, t) : nqi_model_kept_bytes(t);
-}
-
-static bool depends_on_order(const nqi_model *m)
-{
-    for (uint64_t i = 0; i < m->n_tensors; i++)
-        if (m->tensors[i].group != NQI_NO_GROUP &&
-            nqi_codec_depends_on_order(m->tensors[i].codec))
-            return true;
-    return false;
-}
-
-/* What such codes take, only coding tells. */
-static nq_status write_nowhere(uint64_t *n_bytes, nqi_model *m)
-{
-    nq_diag ignored;
-    const nq_progress_fn progress = m->env.progress;
-    m->env.progress = NULL;
-    const nq_status status = nqi_model_write(m, NULL, &ignored);
-    m->env.progress = progress;
-    m->is_written = false;
-    *n_bytes = m->file_bytes;
-    return status;
-}
-
-nq_status nqi_model_file_bytes(uint64_t *n_bytes, nqi_model *m)
-{
-    nqi_writer *w;
-    if (depends_on_order(m))
-        return write_nowhere(n_bytes, m);
-    NQI_TRY(nqi_writer_create(&w, &m->env.allocator, NULL, nqi_model_original_bytes(m)));
-    nq_status status = describe(m, w);
-    if (status == NQ_OK)
-        status = nqi_writer_begin(w);
-    *n_bytes = nqi_writer_fixed_bytes(w);
-    nqi_writer_destroy(w);
-    for (uint64_t i = 0; i < m->n_tensors; i++)
-        *n_bytes += bound_payload(m, &m->tensors[i]);
-    return status;
-}
 
 /* ---- Blocks -------------------------------------------------------------------------------- */
 
@@ -197,7 +29,7 @@ typedef struct block {
 
 typedef struct batch {
     nqi_model *m;
-    nqi_writer *w;
+    nqi_writer *w; /* NULL: blocks are only coded */
     nqi_progress_state progress;
     block *blocks;
     uint8_t *memory; /* n_slots times slot_bytes: indices, then coded bytes */
@@ -205,6 +37,8 @@ typedef struct batch {
     size_t n; /* blocks waiting */
     size_t index_bytes;
     size_t code_bytes;
+    double coded;    /* bytes of blocks so far */
+    double expected; /* what their tensors' prices say of them */
 } batch;
 
 /* Levels' numbers of a block, and how far its weights are from what they decode to. */
@@ -268,7 +102,9 @@ static nq_status flush(batch *all, nq_diag *diag)
     for (size_t i = 0; i < n; i++) {
         block *b = &all->blocks[i];
         nq_status status = b->status;
-        if (status == NQ_OK)
+        all->coded += (double)b->n_bytes;
+        all->expected += (double)b->tensor->code_bytes * ((double)b->n / (double)b->tensor->n);
+        if (status == NQ_OK && all->w)
             status = nqi_writer_block(all->w, b->bytes, b->n_bytes, b->crc);
         if (status == NQ_OK)
             status = nqi_progress_advance(&all->progress, b->n);
@@ -280,22 +116,25 @@ static nq_status flush(batch *all, nq_diag *diag)
     return NQ_OK;
 }
 
+static nq_status add_block(batch *all, uint64_t number, uint64_t first, size_t n, nq_diag *diag)
+{
+    const size_t slot = all->n++;
+    uint8_t *memory = all->memory + slot * (all->index_bytes + all->code_bytes);
+    all->blocks[slot] = (block){.tensor = &all->m->tensors[number],
+                                .number = number,
+                                .first = first,
+                                .n = n,
+                                .indices = (uint16_t *)(void *)memory,
+                                .bytes = memory + all->index_bytes};
+    return all->n == all->n_slots ? flush(all, diag) : NQ_OK;
+}
+
 static nq_status write_coded(batch *all, uint64_t number, nq_diag *diag)
 {
-    const nqi_model_tensor *t = &all->m->tensors[number];
     const uint64_t block_elems = UINT64_C(1) << nqi_model_block_log2(all->m);
-    for (uint64_t first = 0; first < t->n; first += block_elems) {
-        const size_t slot = all->n++;
-        uint8_t *memory = all->memory + slot * (all->index_bytes + all->code_bytes);
-        all->blocks[slot] = (block){.tensor = t,
-                                    .number = number,
-                                    .first = first,
-                                    .n = (size_t)NQI_MIN(block_elems, t->n - first),
-                                    .indices = (uint16_t *)(void *)memory,
-                                    .bytes = memory + all->index_bytes};
-        if (all->n == all->n_slots)
-            NQI_TRY(flush(all, diag));
-    }
+    const uint64_t n = all->m->tensors[number].n;
+    for (uint64_t first = 0; first < n; first += block_elems)
+        NQI_TRY(add_block(all, number, first, (size_t)NQI_MIN(block_elems, n - first), diag));
     return NQ_OK;
 }
 
@@ -390,33 +229,59 @@ static nq_status write_payloads(batch *all, nq_diag *diag)
     return flush(all, diag);
 }
 
-static nq_status write_batches(nqi_model *m, nqi_writer *w, nq_diag *diag)
+/* Whether only coding tells what a tensor takes. */
+static bool depends_on_order(const nqi_model_tensor *t)
 {
-    uint64_t n_elements = 0, n_blocks = 0;
+    return t->group != NQI_NO_GROUP && nqi_codec_depends_on_order(t->codec);
+}
+
+/* Elements and blocks of tensors that are coded, or whose codes depend on order. */
+static void count(uint64_t *n_elements, uint64_t *n_blocks, const nqi_model *m, bool of_order)
+{
+    *n_elements = *n_blocks = 0;
     for (uint64_t i = 0; i < m->n_tensors; i++) {
-        n_elements += m->tensors[i].n;
-        if (m->tensors[i].codec != NQ_CODEC_STORED)
-            n_blocks += nqi_model_blocks(m, &m->tensors[i]);
+        const nqi_model_tensor *t = &m->tensors[i];
+        if (t->codec == NQ_CODEC_STORED || (of_order && !depends_on_order(t)))
+            continue;
+        *n_elements += t->n;
+        *n_blocks += nqi_model_blocks(m, t);
     }
-    batch all = {
-        .m = m, .w = w, .progress = nqi_progress_start(&m->env, NQ_STAGE_ENCODE, n_elements)};
+}
+
+typedef nq_status (*run_fn)(batch *all, nq_diag *diag);
+
+/* Runs with memory for blocks. */
+static nq_status with_slots(batch *all, uint64_t n_blocks, run_fn run, nq_diag *diag)
+{
+    const nqi_allocator *a = &all->m->env.allocator;
     void *blocks = NULL, *memory = NULL;
-    find_largest(&all);
-    all.n_slots = slot_count(&all, n_blocks);
-    const size_t slot_bytes = all.index_bytes + all.code_bytes;
-    nq_status status = nqi_alloc(&blocks, &m->env.allocator, all.n_slots, sizeof(block));
+    find_largest(all);
+    all->n_slots = slot_count(all, n_blocks);
+    const size_t slot_bytes = all->index_bytes + all->code_bytes;
+    nq_status status = nqi_alloc(&blocks, a, all->n_slots, sizeof(block));
     if (status == NQ_OK)
-        status = nqi_alloc(&memory, &m->env.allocator, all.n_slots, slot_bytes);
+        status = nqi_alloc(&memory, a, all->n_slots, slot_bytes);
     if (status != NQ_OK) {
         nqi_diag_set(diag, status, "out of memory for blocks");
     } else {
-        all.blocks = blocks;
-        all.memory = memory;
-        status = write_payloads(&all, diag);
+        all->blocks = blocks;
+        all->memory = memory;
+        status = run(all, diag);
     }
-    nqi_free(&m->env.allocator, blocks, all.n_slots, sizeof(block));
-    nqi_free(&m->env.allocator, memory, all.n_slots, slot_bytes);
+    nqi_free(a, blocks, all->n_slots, sizeof(block));
+    nqi_free(a, memory, all->n_slots, slot_bytes);
     return status;
+}
+
+static nq_status write_batches(nqi_model *m, nqi_writer *w, nq_diag *diag)
+{
+    uint64_t n_elements = 0, n_quantized, n_blocks;
+    for (uint64_t i = 0; i < m->n_tensors; i++)
+        n_elements += m->tensors[i].n;
+    count(&n_quantized, &n_blocks, m, false);
+    batch all = {
+        .m = m, .w = w, .progress = nqi_progress_start(&m->env, NQ_STAGE_ENCODE, n_elements)};
+    return with_slots(&all, n_blocks, write_payloads, diag);
 }
 
 /* ---- The file ------------------------------------------------------------------------------ */
@@ -453,7 +318,7 @@ nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag)
     m->is_written = false;
     nq_status status = nqi_writer_create(&w, &m->env.allocator, sink, nqi_model_original_bytes(m));
     if (status == NQ_OK)
-        status = describe(m, w);
+        status = nqi_model_describe(m, w);
     if (status == NQ_OK)
         status = nqi_writer_begin(w);
     if (status != NQ_OK) {
@@ -467,4 +332,86 @@ nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag)
         sum_up(m, w);
     nqi_writer_destroy(w);
     return status;
+}
+
+/* ---- Sizes --------------------------------------------------------------------------------- */
+
+/* Blocks that a guess codes, at regular distances. */
+#define GUESS_BLOCKS 128u
+
+/* What codes that depend on order take, only coding tells. */
+static nq_status write_nowhere(uint64_t *n_bytes, nqi_model *m)
+{
+    nq_diag ignored;
+    const nq_progress_fn progress = m->env.progress;
+    m->env.progress = NULL;
+    const nq_status status = nqi_model_write(m, NULL, &ignored);
+    m->env.progress = progress;
+    m->is_written = false;
+    *n_bytes = m->file_bytes;
+    return status;
+}
+
+/* Everything but payloads of codes that depend on order. */
+static nq_status known_bytes(uint64_t *n_bytes, const nqi_model *m)
+{
+    nqi_writer *w;
+    NQI_TRY(nqi_writer_create(&w, &m->env.allocator, NULL, nqi_model_original_bytes(m)));
+    nq_status status = nqi_model_describe(m, w);
+    if (status == NQ_OK)
+        status = nqi_writer_begin(w);
+    *n_bytes = nqi_writer_fixed_bytes(w);
+    nqi_writer_destroy(w);
+    for (uint64_t i = 0; i < m->n_tensors; i++)
+        if (!depends_on_order(&m->tensors[i]))
+            *n_bytes += nqi_model_payload_bound(m, &m->tensors[i]);
+    return status;
+}
+
+/* Codes the blocks that lie at multiples of a distance. */
+static nq_status code_some(batch *all, nq_diag *diag)
+{
+    const nqi_model *m = all->m;
+    const uint64_t block_elems = UINT64_C(1) << nqi_model_block_log2(m);
+    uint64_t n_elements, n_blocks, at = 0;
+    count(&n_elements, &n_blocks, m, true);
+    const uint64_t distance = NQI_MAX(n_elements / GUESS_BLOCKS, 1);
+    for (uint64_t i = 0; i < m->n_tensors; i++) {
+        const nqi_model_tensor *t = &m->tensors[i];
+        for (uint64_t first = 0; depends_on_order(t) && first < t->n;) {
+            const uint64_t n = NQI_MIN(block_elems, t->n - first);
+            if ((at + n) / distance > at / distance)
+                NQI_TRY(add_block(all, i, first, (size_t)n, diag));
+            first += n;
+            at += n;
+        }
+    }
+    return flush(all, diag);
+}
+
+nq_status nqi_model_guess_bytes(uint64_t *n_bytes, nqi_model *m)
+{
+    nqi_env silent = m->env;
+    nq_diag ignored;
+    uint64_t n_elements, n_blocks;
+    NQI_TRY(known_bytes(n_bytes, m));
+    count(&n_elements, &n_blocks, m, true);
+    if (n_blocks == 0)
+        return NQ_OK;
+    silent.progress = NULL;
+    batch all = {.m = m, .progress = nqi_progress_start(&silent, NQ_STAGE_ENCODE, n_elements)};
+    NQI_TRY(with_slots(&all, n_blocks, code_some, &ignored));
+    double expected = 0;
+    for (uint64_t i = 0; i < m->n_tensors; i++)
+        if (depends_on_order(&m->tensors[i]))
+            expected += (double)m->tensors[i].code_bytes;
+    *n_bytes += (uint64_t)(expected * (all.coded / NQI_MAX(all.expected, 1.0)));
+    return NQ_OK;
+}
+
+nq_status nqi_model_file_bytes(uint64_t *n_bytes, nqi_model *m)
+{
+    uint64_t n_elements, n_blocks;
+    count(&n_elements, &n_blocks, m, true);
+    return n_blocks > 0 ? write_nowhere(n_bytes, m) : known_bytes(n_bytes, m);
 }
