@@ -59,6 +59,7 @@ typedef struct job {
     nqi_view decoded;
     nqi_importance importance;
     nqi_distortion sum;
+    uint64_t cpu;
 } job;
 
 static void evaluate_chunk(void *arg, const nqi_chunk *chunk)
@@ -66,7 +67,7 @@ static void evaluate_chunk(void *arg, const nqi_chunk *chunk)
     const job *j = arg;
     nqi_distortion_lanes *lanes = chunk->slot;
     double w[NQI_SLICE_ELEMS], v[NQI_SLICE_ELEMS], h[NQI_SLICE_ELEMS];
-    *lanes = (nqi_distortion_lanes){.n = 0};
+    *lanes = (nqi_distortion_lanes){.cpu = j->cpu};
     for (size_t done = 0; done < chunk->n; done += NQI_SLICE_ELEMS) {
         const uint64_t first = chunk->first + done;
         const size_t n = NQI_MIN(chunk->n - done, NQI_SLICE_ELEMS);
@@ -102,6 +103,7 @@ static nq_status evaluate(job *j, const nqi_env *env)
                      .fold = fold_chunk,
                      .arg = j};
     void *slots;
+    j->cpu = env->cpu;
     pass.n_slots = nqi_pass_slots(env, &pass.list, pass.slot_bytes);
     NQI_TRY(nqi_alloc(&slots, &env->allocator, pass.n_slots, pass.slot_bytes));
     pass.slots = slots;

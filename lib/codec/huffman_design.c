@@ -28,7 +28,9 @@
 
 typedef struct workshop {
     const nqi_encoder_spec *spec;
-    unsigned shift;      /* of counts, so that their sum stays in bounds */
+    unsigned shift; /* of counts, so that their sum stays in bounds */
+    uint32_t first; /* level that occurs, and last */
+    uint32_t last;
     uint64_t *counts;    /* of the symbols, for the low bits that are being tried */
     uint64_t *weights;   /* of those with a codeword, the escape's behind them */
     uint8_t *compact;    /* their lengths */
@@ -42,6 +44,8 @@ typedef struct workshop {
 typedef struct trial {
     unsigned low_bits;
     uint32_t n_symbols;
+    uint32_t begin; /* symbols before this, and from `end` on, do not occur: nobody counts them */
+    uint32_t end;
     uint64_t rare; /* symbols with at most this count share the escape */
     bool has_escape;
     unsigned escape_length;
@@ -64,8 +68,13 @@ static nq_status open_workshop(workshop *w, const nqi_allocator *a, const nqi_en
     w->weights = w->counts + n;
     w->compact = (uint8_t *)(w->weights + n);
     w->lengths = w->compact + n;
-    for (uint32_t i = 0; i < spec->n_levels; i++)
+    for (uint32_t i = 0; i < spec->n_levels; i++) {
+        if (spec->counts[i] > 0 && sum == 0)
+            w->first = i;
+        if (spec->counts[i] > 0)
+            w->last = i;
         sum += spec->counts[i];
+    }
     /* A count that rounds to 0 is taken as 1: half the maximum leaves room for that. */
     while (sum >> w->shift > NQI_HUFFMAN_MAX_WEIGHT / 2)
         w->shift++;
@@ -77,14 +86,17 @@ static uint64_t scaled(uint64_t count, unsigned shift)
     return count == 0 ? 0 : NQI_MAX(count >> shift, 1);
 }
 
-/* Counts of the symbols that indices without their low bits are. */
-static uint32_t count_symbols(workshop *w, unsigned low_bits)
+/* A trial with these low bits, and counts of the symbols that indices without them are. */
+static trial begin_trial(workshop *w, unsigned low_bits)
 {
-    const uint32_t n_symbols = ((w->spec->n_levels - 1) >> low_bits) + 1;
-    memset(w->counts, 0, n_symbols * sizeof *w->counts);
-    for (uint32_t i = 0; i < w->spec->n_levels; i++)
+    const trial t = {.low_bits = low_bits,
+                     .n_symbols = ((w->spec->n_levels - 1) >> low_bits) + 1,
+                     .begin = w->first >> low_bits,
+                     .end = (w->last >> low_bits) + 1};
+    memset(w->counts + t.begin, 0, (t.end - t.begin) * sizeof *w->counts);
+    for (uint32_t i = w->first; i <= w->last; i++)
         w->counts[i >> low_bits] += scaled(w->spec->counts[i], w->shift);
-    return n_symbols;
+    return t;
 }
 
 /* ---- One combination ----------------------------------------------------------------------- */
@@ -97,9 +109,12 @@ static bool is_rare(const trial *t, uint64_t count)
 /* Whether a symbol that has no codeword may have to be coded. */
 static bool needs_escape(const workshop *w, const trial *t)
 {
+    const bool is_exact = (w->spec->flags & NQI_ENCODER_EXACT) != 0;
     bool has_codeword = false;
-    for (uint32_t i = 0; i < t->n_symbols; i++) {
-        const bool may_come = w->counts[i] > 0 || !(w->spec->flags & NQI_ENCODER_EXACT);
+    if (!is_exact && (t->begin > 0 || t->end < t->n_symbols))
+        return true;
+    for (uint32_t i = t->begin; i < t->end; i++) {
+        const bool may_come = w->counts[i] > 0 || !is_exact;
         if (is_rare(t, w->counts[i]) && may_come)
             return true;
         has_codeword |= !is_rare(t, w->counts[i]);
@@ -117,7 +132,7 @@ static void design_lengths(workshop *w, trial *t)
 {
     uint32_t n = 0;
     uint64_t escaped = 0;
-    for (uint32_t i = 0; i < t->n_symbols; i++) {
+    for (uint32_t i = t->begin; i < t->end; i++) {
         if (is_rare(t, w->counts[i]))
             escaped += w->counts[i];
         else
@@ -129,7 +144,8 @@ static void design_lengths(workshop *w, trial *t)
     nqi_huffman_lengths(w->compact, w->weights, n, limit_for(w->spec, n), w->lengths_space);
     t->escape_length = t->has_escape ? w->compact[n - 1] : 0;
     const uint8_t *next = w->compact;
-    for (uint32_t i = 0; i < t->n_symbols; i++)
+    memset(w->lengths, NQI_HUFFMAN_NO_CODE, t->n_symbols);
+    for (uint32_t i = t->begin; i < t->end; i++)
         w->lengths[i] = is_rare(t, w->counts[i]) ? NQI_HUFFMAN_NO_CODE : *next++;
 }
 
@@ -147,7 +163,7 @@ static void measure(const workshop *w, trial *t)
 {
     const nqi_huffman_lengths_view view = view_of(w, t);
     const uint64_t escape_bits = t->escape_length + nqi_bits_for(t->n_symbols);
-    for (uint32_t i = 0; i < t->n_symbols; i++) {
+    for (uint32_t i = t->begin; i < t->end; i++) {
         const bool has_code = w->lengths[i] != NQI_HUFFMAN_NO_CODE;
         t->n += w->counts[i];
         t->coded += w->counts[i] * (has_code ? w->lengths[i] : escape_bits);
@@ -160,7 +176,7 @@ static void measure(const workshop *w, trial *t)
 /* Whether any symbol is rare by t that is not by count. */
 static bool has_more_rare(const workshop *w, const trial *t, uint64_t count)
 {
-    for (uint32_t i = 0; i < t->n_symbols; i++)
+    for (uint32_t i = t->begin; i < t->end; i++)
         if (w->counts[i] > count && is_rare(t, w->counts[i]))
             return true;
     return false;
@@ -170,11 +186,13 @@ static bool has_more_rare(const workshop *w, const trial *t, uint64_t count)
  * gains. A symbol that comes so often as MOST_RARE has saved its place in the table. */
 static trial best_escape(workshop *w, unsigned low_bits)
 {
-    trial best = {.low_bits = low_bits, .n_symbols = count_symbols(w, low_bits)};
+    const trial begin = begin_trial(w, low_bits);
+    trial best = begin;
     design_lengths(w, &best);
     measure(w, &best);
     for (uint64_t rare = 1; rare <= MOST_RARE; rare *= 2) {
-        trial t = {.low_bits = low_bits, .n_symbols = best.n_symbols, .rare = rare};
+        trial t = begin;
+        t.rare = rare;
         if (!has_more_rare(w, &t, rare / 2))
             continue;
         design_lengths(w, &t);
@@ -216,7 +234,7 @@ nq_status nqi_huffman_design_make(nqi_huffman_design *design, const nqi_allocato
         return NQ_E_ARG;
     NQI_TRY(open_workshop(&w, a, spec));
     trial t = best_trial(&w);
-    count_symbols(&w, t.low_bits);
+    (void)begin_trial(&w, t.low_bits);
     design_lengths(&w, &t);
     memcpy(design->lengths, w.lengths, t.n_symbols);
     design->n_symbols = t.n_symbols;

@@ -283,25 +283,11 @@ static nq_status write_single(writing *w)
 
 /* ---- Pairs --------------------------------------------------------------------------------- */
 
-size_t nqi_rans_find_pairs(uint16_t *gaps, uint16_t *values, const uint16_t *indices,
-                           size_t n_indices, size_t *at, size_t n_pairs, uint16_t zero)
+static size_t count_pairs(const writing *w)
 {
-    size_t n_found = 0, gap = 0, i = *at;
-    for (; i < n_indices && n_found < n_pairs; i++) {
-        const uint16_t index = indices[i];
-        if (index == zero && gap < NQI_RANS_GAPS - 1) {
-            gap++;
-            continue;
-        }
-        if (gaps) {
-            gaps[n_found] = (uint16_t)gap;
-            values[n_found] = index;
-        }
-        n_found++;
-        gap = 0;
-    }
-    *at = i;
-    return n_found;
+    nqi_rans_pairs p = {.most = SIZE_MAX, .zero = (uint16_t)w->e->zero};
+    (void)w->e->kernels->find_pairs(&p, w->indices, w->n);
+    return p.n;
 }
 
 static size_t n_pair_parts(const writing *w)
@@ -316,15 +302,16 @@ static nq_status write_sparse(writing *w)
     const size_t subs_per_part = n_subs_of(e, NQI_RANS_PAIRS);
     uint8_t before = 0;
     size_t at = 0;
-    const uint16_t zero = (uint16_t)e->zero;
-    w->n_pairs = nqi_rans_find_pairs(NULL, NULL, w->indices, w->n, &(size_t){0}, w->n, zero);
+    w->n_pairs = count_pairs(w);
     const size_t n_parts = n_pair_parts(w);
     for (size_t i = 0; i < n_parts; i++) {
         const size_t first = i * NQI_RANS_PAIRS;
         part p = {.values = values,
                   .gaps = gaps,
                   .n = i + 1 < n_parts ? NQI_RANS_PAIRS : w->n_pairs - first};
-        (void)nqi_rans_find_pairs(gaps, values, w->indices, w->n, &at, p.n, zero);
+        nqi_rans_pairs pairs = {
+            .gaps = gaps, .values = values, .most = p.n, .zero = (uint16_t)e->zero};
+        at += e->kernels->find_pairs(&pairs, w->indices + at, w->n - at);
         selection tables = {e->gaps, &only_choice, ONE_SUB_LOG2};
         if (e->n_tables > 1) {
             uint8_t *choices = w->choices + i * subs_per_part;

@@ -77,13 +77,13 @@ static void describe(nqi_rans_bits *bits, const nqi_rans_plan *plan)
 }
 
 /* -log2 of the mean of 2^-cost over the tables, each weighted with its share of indices. */
-static uint32_t mixed_cost(const nqi_rans_plan *plan, uint32_t index)
+static uint32_t mixed_cost(const nqi_rans_coder *values, const nqi_rans_plan *plan, uint32_t index)
 {
     double sum = 0.0, weights = 0.0;
     if (plan->n_tables == 1)
-        return nqi_rans_symbol_cost(&plan->values[0], index);
+        return nqi_rans_coder_cost(&values[0], index);
     for (uint32_t t = 0; t < plan->n_tables; t++) {
-        const uint32_t cost = nqi_rans_symbol_cost(&plan->values[t], index);
+        const uint32_t cost = nqi_rans_coder_cost(&values[t], index);
         const double weight = (double)plan->weights[t] + 1.0;
         weights += weight;
         if (cost != NQI_RANS_NO_COST)
@@ -94,10 +94,10 @@ static uint32_t mixed_cost(const nqi_rans_plan *plan, uint32_t index)
     return (uint32_t)nqi_floor_i64((nqi_log2(weights) - nqi_log2(sum)) * ONE_BIT + 0.5);
 }
 
-static void fill_costs(uint32_t *costs, const nqi_rans_plan *plan)
+static void fill_costs(uint32_t *costs, const nqi_rans_coder *values, const nqi_rans_plan *plan)
 {
     for (uint32_t i = 0; i < plan->n_levels; i++) {
-        costs[i] = mixed_cost(plan, i);
+        costs[i] = mixed_cost(values, plan, i);
         if (plan->is_sparse && i == plan->zero)
             costs[i] = plan->zero_cost;
         else if (plan->is_sparse && costs[i] != NQI_RANS_NO_COST)
@@ -163,7 +163,6 @@ void nqi_rans_encoder_build(void *memory, const nqi_allocator *a, const nqi_rans
 {
     uint32_t n_value_rows, n_gap_rows;
     const parts p = plan_encoder(plan, &n_value_rows, &n_gap_rows);
-    const nqi_rans_push_kernels *avx512 = nqi_rans_push_kernels_avx512(cpu);
     uint8_t *base = memory;
     nqi_rans_encoder *e = memory;
     memset(memory, 0, p.total);
@@ -183,7 +182,7 @@ void nqi_rans_encoder_build(void *memory, const nqi_allocator *a, const nqi_rans
                            .value_rows = {.rows = (void *)(base + p.value_rows), .n = n_value_rows},
                            .gap_rows = {.rows = (void *)(base + p.gap_rows), .n = n_gap_rows},
                            .costs = (uint32_t *)(void *)(base + p.costs),
-                           .kernels = avx512 ? avx512 : &nqi_rans_push_kernels_ref,
+                           .kernels = nqi_rans_push_kernels_for(cpu),
                            .pack = nqi_pack_for(cpu),
                            .n_bytes = p.total};
     nqi_rans_bits bits = {.bytes = base + p.description, .capacity = p.total - p.description};
@@ -200,7 +199,8 @@ nq_status nqi_rans_encoder_make(nqi_encoder **out, const nqi_allocator *a,
     *out = NULL;
     NQI_TRY(nqi_alloc(&memory, a, nqi_rans_encoder_bytes(plan), 1));
     nqi_rans_encoder_build(memory, a, plan, cpu);
-    fill_costs(((nqi_rans_encoder *)memory)->costs, plan);
+    const nqi_rans_encoder *e = memory;
+    fill_costs(e->costs, e->values, plan);
     *out = &((nqi_rans_encoder *)memory)->head;
     return NQ_OK;
 }

@@ -99,11 +99,6 @@ void nqi_rans_ways_end(const nqi_rans_ways *ways, uint8_t *choices, uint8_t *ste
 
 /* ---- Blocks -------------------------------------------------------------------------------- */
 
-/* Gaps and values of at most n_pairs pairs, from index *at on, which moves on; returns their
- * number. What is left after the last pair of all is zeros. Both may be NULL, for counting. */
-size_t nqi_rans_find_pairs(uint16_t *gaps, uint16_t *values, const uint16_t *indices,
-                           size_t n_indices, size_t *at, size_t n_pairs, uint16_t zero);
-
 uint64_t nqi_rans_block_bound(const nqi_rans_encoder *encoder, uint64_t n_indices);
 
 /* Encodes n_indices, 1 at least, into block_bound bytes. */

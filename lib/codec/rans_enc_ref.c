@@ -172,8 +172,19 @@ static uint32_t step_ways_ref(nqi_rans_ways *ways, uint8_t *from, const uint32_t
     return least;
 }
 
+static size_t find_pairs_ref(nqi_rans_pairs *pairs, const uint16_t *indices, size_t n)
+{
+    nqi_rans_pairs p = *pairs;
+    size_t i = 0;
+    for (; i < n && p.n < p.most; i++)
+        nqi_rans_add_index(&p, indices[i]);
+    *pairs = p;
+    return i;
+}
+
 const nqi_rans_push_kernels nqi_rans_push_kernels_ref = {.push = push_ref,
                                                          .min_lanes_log2 = 0,
                                                          .classify = classify_ref,
                                                          .add_rows = add_rows_ref,
-                                                         .step_ways = step_ways_ref};
+                                                         .step_ways = step_ways_ref,
+                                                         .find_pairs = find_pairs_ref};

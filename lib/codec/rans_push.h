@@ -76,18 +76,54 @@ typedef struct nqi_rans_ways {
 typedef uint32_t (*nqi_rans_step_ways_fn)(nqi_rans_ways *ways, uint8_t *from,
                                           const uint32_t *costs);
 
+/* Pairs that are being found: gaps and values of those so far, and zeros behind the last one. */
+typedef struct nqi_rans_pairs {
+    uint16_t *gaps;   /* NULL, as are values: pairs are counted */
+    uint16_t *values; /* most of each */
+    size_t n;
+    size_t most;
+    uint32_t gap;
+    uint16_t zero;
+} nqi_rans_pairs;
+
+static inline void nqi_rans_add_index(nqi_rans_pairs *p, uint16_t index)
+{
+    if (index == p->zero && p->gap < NQI_RANS_GAPS - 1) {
+        p->gap++;
+        return;
+    }
+    if (p->gaps) {
+        p->gaps[p->n] = (uint16_t)p->gap;
+        p->values[p->n] = index;
+    }
+    p->n++;
+    p->gap = 0;
+}
+
+/* Adds indices until there are `most` pairs; returns how many indices that took. What is left after
+ * the last pair of all is zeros. */
+typedef size_t (*nqi_rans_find_pairs_fn)(nqi_rans_pairs *pairs, const uint16_t *indices, size_t n);
+
 typedef struct nqi_rans_push_kernels {
     nqi_rans_push_fn push;
     unsigned min_lanes_log2; /* the reference encodes blocks with fewer */
     nqi_rans_classify_fn classify;
     nqi_rans_add_rows_fn add_rows;
     nqi_rans_step_ways_fn step_ways;
+    nqi_rans_find_pairs_fn find_pairs;
 } nqi_rans_push_kernels;
 
 /* What the CPU, as described by its NQ_CPU_* features, has; NULL: nothing that plain C has not. */
 const nqi_rans_push_kernels *nqi_rans_push_kernels_avx512(uint64_t cpu);
 
 extern const nqi_rans_push_kernels nqi_rans_push_kernels_ref;
+
+/* The best that it has. */
+static inline const nqi_rans_push_kernels *nqi_rans_push_kernels_for(uint64_t cpu)
+{
+    const nqi_rans_push_kernels *avx512 = nqi_rans_push_kernels_avx512(cpu);
+    return avx512 ? avx512 : &nqi_rans_push_kernels_ref;
+}
 
 /* ---- Coders -------------------------------------------------------------------------------- */
 

@@ -121,17 +121,22 @@ static uint32_t most_frequent(const nqi_rans_training *t, uint64_t *counts)
 }
 
 /* Copies the indices, or makes pairs of them. */
-static void collect(trainer *r)
+static void collect(trainer *r, const nqi_rans_push_kernels *kernels)
 {
     const nqi_rans_training *t = r->t;
     for (size_t s = 0; s < t->n_stretches; s++) {
         const nqi_rans_stretch *stretch = &t->stretches[s];
-        size_t at = 0, n = stretch->n;
-        if (t->is_sparse)
-            n = nqi_rans_find_pairs(r->gaps + r->n, r->values + r->n, stretch->indices, n, &at, n,
-                                    (uint16_t)r->zero);
-        else if (n > 0)
+        size_t n = stretch->n;
+        if (t->is_sparse) {
+            nqi_rans_pairs pairs = {.gaps = r->gaps + r->n,
+                                    .values = r->values + r->n,
+                                    .most = n,
+                                    .zero = (uint16_t)r->zero};
+            (void)kernels->find_pairs(&pairs, stretch->indices, n);
+            n = pairs.n;
+        } else if (n > 0) {
             memcpy(r->values + r->n, stretch->indices, n * sizeof *r->values);
+        }
         for (size_t i = r->n; t->is_sparse && i < r->n + n; i++)
             r->n_gaps = NQI_MAX(r->n_gaps, r->gaps[i] + 1u);
         r->n += n;
@@ -504,7 +509,7 @@ nq_status nqi_rans_train(nqi_encoder **out, const nqi_rans_training *training)
         r.zero = most_frequent(training, r.value_counts);
         r.n_zeros = r.value_counts[r.zero];
     }
-    collect(&r);
+    collect(&r, nqi_rans_push_kernels_for(training->cpu));
     const nq_status status = r.n > 0 ? train_all(out, &r) : NQ_OK;
     nqi_free(training->a, memory, n_bytes, 1);
     return status;
@@ -528,7 +533,7 @@ nq_status nqi_rans_measure(uint64_t *n_bits, const nqi_encoder *encoder,
     NQI_TRY(start(&r, &training, false, &memory, &n_bytes));
     r.zero = e->zero;
     r.n_tables = e->n_tables;
-    collect(&r);
+    collect(&r, e->kernels);
     price_cells(&r, e);
     *n_bits = choose_all(&r, e, e->sub_log2) >> 8;
     nqi_free(training.a, memory, n_bytes, 1);

@@ -89,31 +89,34 @@ static bool all_finite(const double *w, const double *v, const double *h, size_t
     return sum_lanes(seen) == 0;
 }
 
-static void add_finite(nqi_distortion_lanes *given, const double *w, const double *v,
-                       const double *h, size_t n)
+static bool add_if_finite(nqi_distortion_lanes *given, const double *w, const double *v,
+                          const double *h, size_t n)
 {
     nqi_distortion_lanes lanes = *given;
     size_t i = 0;
+    if (!all_finite(w, v, h, n))
+        return false;
     for (; i + LANES <= n; i += LANES)
         for (size_t lane = 0; lane < LANES; lane++)
             add_finite_lane(&lanes, lane, w[i + lane], v[i + lane], h[i + lane]);
     for (size_t lane = 0; i + lane < n; lane++)
         add_finite_lane(&lanes, lane, w[i + lane], v[i + lane], h[i + lane]);
     *given = lanes;
+    return true;
 }
 
 void nqi_distortion_add(nqi_distortion_lanes *lanes, const double *w, const double *v,
                         const double *h, size_t n)
 {
     static const double ones[PIECE] = {ONES_256, ONES_256};
+    const nqi_distortion_add_fn fast = nqi_distortion_add_avx512(lanes->cpu);
+    const nqi_distortion_add_fn add = fast ? fast : add_if_finite;
     lanes->n += n;
     for (size_t done = 0; done < n; done += PIECE) {
         const size_t count = NQI_MIN(n - done, PIECE);
         const double *importance = h ? h + done : ones;
-        if (NQI_LIKELY(all_finite(w + done, v + done, importance, count))) {
-            add_finite(lanes, w + done, v + done, importance, count);
+        if (NQI_LIKELY(add(lanes, w + done, v + done, importance, count)))
             continue;
-        }
         for (size_t i = 0; i < count; i++)
             add_lane(lanes, i % LANES, w[done + i], v[done + i], importance[i]);
     }

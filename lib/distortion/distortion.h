@@ -24,6 +24,7 @@ typedef struct nqi_distortion_lanes {
     double energy[NQI_DISTORTION_LANES];
     double max_abs[NQI_DISTORTION_LANES];
     uint64_t n;
+    uint64_t cpu; /* NQ_CPU_* that may be used */
 } nqi_distortion_lanes;
 
 /*
@@ -33,6 +34,12 @@ typedef struct nqi_distortion_lanes {
  */
 void nqi_distortion_add(nqi_distortion_lanes *lanes, const double *w, const double *v,
                         const double *h, size_t n);
+
+/* nqi_distortion_add, but for the number of elements, if all differences and all importance are
+ * finite; false, and nothing, otherwise. NULL: the CPU has nothing that plain C has not. */
+typedef bool (*nqi_distortion_add_fn)(nqi_distortion_lanes *lanes, const double *w, const double *v,
+                                      const double *h, size_t n);
+nqi_distortion_add_fn nqi_distortion_add_avx512(uint64_t cpu);
 
 /* Adds elements that are reproduced exactly. */
 void nqi_distortion_add_same(nqi_distortion_lanes *lanes, const double *w, size_t n);

@@ -242,7 +242,7 @@ static nq_status map_cells(nqi_cell_map *map, double *smallest_step, const nqi_u
     const int64_t lowest = nqi_uniform_cell((double)all.low, step);
     const int64_t highest = nqi_uniform_cell((double)all.high, step);
     if (nqi_cell_map_fits(lowest, highest))
-        *map = nqi_cell_map_dense(step, lowest, highest);
+        *map = nqi_cell_map_dense(step, lowest, highest, job->env->cpu);
     else if (job->step == 0)
         status = map_used_cells(map, &list, step, job);
     else

@@ -10,6 +10,27 @@
 
 #define NO_SLOT UINT32_MAX
 
+/* ---- Cells -------------------------------------------------------------------------------- */
+
+/* nqi_uniform_cell for cells that fit 32 bits; the sign is handled as a bit. */
+NQI_INLINE int32_t small_cell(float w, double step)
+{
+    const uint32_t bits = nqi_f32_bits(w);
+    const int32_t sign = -(int32_t)(bits >> 31);
+    const double magnitude = (double)nqi_f32_from_bits(bits & 0x7fffffffu);
+    const int32_t cell = (int32_t)(magnitude / step + 0.5);
+    return (cell ^ sign) - sign;
+}
+
+static void find_offsets(uint32_t *slots, double *offsets, double step, int32_t lowest,
+                         const float *weights, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        slots[i] = (uint32_t)(small_cell(weights[i], step) - lowest);
+    for (size_t i = 0; offsets && i < n; i++)
+        offsets[i] = (double)weights[i] - step * (double)((int32_t)slots[i] + lowest);
+}
+
 /* ---- Making -------------------------------------------------------------------------------- */
 
 bool nqi_cell_map_fits(int64_t lowest, int64_t highest)
@@ -17,12 +38,14 @@ bool nqi_cell_map_fits(int64_t lowest, int64_t highest)
     return lowest > INT32_MIN && highest < INT32_MAX && highest - lowest < NQI_CELL_MAP_DENSE;
 }
 
-nqi_cell_map nqi_cell_map_dense(double step, int64_t lowest, int64_t highest)
+nqi_cell_map nqi_cell_map_dense(double step, int64_t lowest, int64_t highest, uint64_t cpu)
 {
+    const nqi_cell_offsets_fn fast = nqi_cell_offsets_avx512(cpu);
     return (nqi_cell_map){.step = step,
                           .lowest = lowest,
                           .n_slots = (uint32_t)(highest - lowest + 1),
-                          .is_dense = true};
+                          .is_dense = true,
+                          .find = fast ? fast : find_offsets};
 }
 
 static uint32_t first_place(const nqi_cell_map *map, int64_t cell)
@@ -74,16 +97,6 @@ void nqi_cell_map_free(nqi_cell_map *map)
 
 /* ---- Using --------------------------------------------------------------------------------- */
 
-/* nqi_uniform_cell for cells that fit 32 bits; the sign is handled as a bit. */
-NQI_INLINE int32_t small_cell(float w, double step)
-{
-    const uint32_t bits = nqi_f32_bits(w);
-    const int32_t sign = -(int32_t)(bits >> 31);
-    const double magnitude = (double)nqi_f32_from_bits(bits & 0x7fffffffu);
-    const int32_t cell = (int32_t)(magnitude / step + 0.5);
-    return (cell ^ sign) - sign;
-}
-
 static uint32_t find_slot(const nqi_cell_map *map, int64_t cell)
 {
     const uint32_t mask = ((uint32_t)1 << map->table_log2) - 1;
@@ -101,9 +114,7 @@ void nqi_cell_map_slots(uint32_t *slots, const nqi_cell_map *map, const float *w
             slots[i] = find_slot(map, nqi_uniform_cell((double)weights[i], step));
         return;
     }
-    const int32_t lowest = (int32_t)map->lowest;
-    for (size_t i = 0; i < n; i++)
-        slots[i] = (uint32_t)(small_cell(weights[i], step) - lowest);
+    map->find(slots, NULL, step, (int32_t)map->lowest, weights, n);
 }
 
 void nqi_cell_map_offsets(uint32_t *slots, double *offsets, const nqi_cell_map *map,
@@ -118,10 +129,5 @@ void nqi_cell_map_offsets(uint32_t *slots, double *offsets, const nqi_cell_map *
         }
         return;
     }
-    const int32_t lowest = (int32_t)map->lowest;
-    for (size_t i = 0; i < n; i++) {
-        const int32_t cell = small_cell(weights[i], step);
-        slots[i] = (uint32_t)(cell - lowest);
-        offsets[i] = (double)weights[i] - step * (double)cell;
-    }
+    map->find(slots, offsets, step, (int32_t)map->lowest, weights, n);
 }

@@ -13,12 +13,21 @@
 /* Widest range of cells that is taken as it is: twice what a codebook may have. */
 #define NQI_CELL_MAP_DENSE (UINT32_C(1) << 17)
 
+/* Slots of n weights in a dense map from `lowest` on, and their distances to the middles of their
+ * cells unless `offsets` is NULL. */
+typedef void (*nqi_cell_offsets_fn)(uint32_t *slots, double *offsets, double step, int32_t lowest,
+                                    const float *weights, size_t n);
+
+/* What the CPU, as described by its NQ_CPU_* features, has; NULL: nothing that plain C has not. */
+nqi_cell_offsets_fn nqi_cell_offsets_avx512(uint64_t cpu);
+
 typedef struct nqi_cell_map {
     nqi_allocator a;
     double step;
     int64_t lowest; /* dense: cell of slot 0 */
     uint32_t n_slots;
     bool is_dense;
+    nqi_cell_offsets_fn find; /* of a dense map */
     uint32_t table_log2;
     int64_t *cells;  /* sparse: n_slots of them, rising */
     uint32_t *table; /* sparse: slots by their cells' hash */
@@ -28,7 +37,7 @@ typedef struct nqi_cell_map {
 bool nqi_cell_map_fits(int64_t lowest, int64_t highest);
 
 /* A dense map of them; there is nothing to free. */
-nqi_cell_map nqi_cell_map_dense(double step, int64_t lowest, int64_t highest);
+nqi_cell_map nqi_cell_map_dense(double step, int64_t lowest, int64_t highest, uint64_t cpu);
 
 /* A sparse map of n cells (copied, rising, at least one). NQ_E_NOMEM, NQ_E_LIMIT. */
 nq_status nqi_cell_map_sparse(nqi_cell_map *map, const nqi_allocator *a, double step,

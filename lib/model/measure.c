@@ -27,7 +27,7 @@ static void measure_chunk(void *arg, const nqi_chunk *chunk)
     float w[NQI_SLICE_ELEMS];
     uint16_t indices[NQI_SLICE_ELEMS];
     double wide[NQI_SLICE_ELEMS], v[NQI_SLICE_ELEMS], h[NQI_SLICE_ELEMS];
-    p->lanes = (nqi_distortion_lanes){.n = 0};
+    p->lanes = (nqi_distortion_lanes){.cpu = job->env->cpu};
     memset(p->counts, 0, job->quantizer->n_levels * sizeof *p->counts);
     for (size_t done = 0; done < chunk->n; done += NQI_SLICE_ELEMS) {
         const size_t n = NQI_MIN(chunk->n - done, NQI_SLICE_ELEMS);

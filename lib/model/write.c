@@ -42,14 +42,14 @@ typedef struct batch {
 } batch;
 
 /* Levels' numbers of a block, and how far its weights are from what they decode to. */
-static void quantize(block *b, const nqi_model_group *g)
+static void quantize(block *b, const nqi_model_group *g, uint64_t cpu)
 {
     const nqi_model_tensor *t = b->tensor;
     const nqi_weights *part = &g->parts[t->part];
     const double *decoded = g->decoded[t->desc.dtype];
     float w[NQI_SLICE_ELEMS];
     double wide[NQI_SLICE_ELEMS], v[NQI_SLICE_ELEMS], h[NQI_SLICE_ELEMS];
-    b->lanes = (nqi_distortion_lanes){.n = 0};
+    b->lanes = (nqi_distortion_lanes){.cpu = cpu};
     for (size_t done = 0; done < b->n; done += NQI_SLICE_ELEMS) {
         const size_t n = NQI_MIN(b->n - done, NQI_SLICE_ELEMS);
         uint16_t *indices = b->indices + done;
@@ -78,7 +78,7 @@ static void run_block(void *arg, uint64_t index, uint32_t worker)
         b->status =
             nqi_lossless_encode(b->bytes, &b->n_bytes, b->indices, b->tensor, b->first, b->n);
     } else {
-        quantize(b, &all->m->groups[b->tensor->group]);
+        quantize(b, &all->m->groups[b->tensor->group], all->m->env.cpu);
         b->status = nqi_encoder_encode(nqi_model_encoder(all->m, b->tensor), b->bytes,
                                        all->code_bytes, &b->n_bytes, b->indices, b->n);
     }

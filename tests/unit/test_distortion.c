@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "base/half.h"
+#include "cpu/cpu.h"
 #include "distortion/distortion.h"
 #include "nq/nq.h"
 
@@ -272,12 +273,51 @@ static void old_and_new_programs_call(void **state)
     nq_distortion_init_sized(NULL, 100);
 }
 
+/* The sums of every kernel, lane by lane, of any number of elements, with what is no number. */
+static void lanes_are_the_same_in_vectors(void **state)
+{
+    (void)state;
+    enum { MOST = 1100 };
+    static double w[MOST], v[MOST], h[MOST];
+    static const double odd[] = {INFINITY, -INFINITY, NAN, 1e308, 0x1p-1074, -0.0};
+    uint64_t seed = 5;
+    for (unsigned round = 0; round < 400; round++) {
+        nqi_distortion_lanes plain = {.cpu = 0}, fast = {.cpu = nqi_cpu_features()};
+        for (size_t i = 0; i < MOST; i++) {
+            w[i] = unit_random_real(&seed);
+            v[i] = w[i] + 0.1 * unit_random_real(&seed);
+            h[i] = fabs(unit_random_real(&seed));
+        }
+        for (unsigned k = 0; k < round % 3; k++) {
+            double *where = k == 0 ? w : round % 2 ? v : h;
+            where[unit_random(&seed) % MOST] = odd[unit_random(&seed) % 6];
+        }
+        const size_t n = round < 30 ? round : (size_t)(unit_random(&seed) % MOST);
+        const double *importance = round % 5 == 0 ? NULL : h;
+        for (unsigned k = 0; k < 2; k++) {
+            nqi_distortion_add(&plain, w, v, importance, n & ~(size_t)7);
+            nqi_distortion_add(&fast, w, v, importance, n & ~(size_t)7);
+        }
+        nqi_distortion_add(&plain, w, v, importance, n);
+        nqi_distortion_add(&fast, w, v, importance, n);
+        assert_int_equal(plain.n, fast.n);
+        assert_memory_equal(plain.squared, fast.squared, sizeof plain.squared);
+        assert_memory_equal(plain.weighted, fast.weighted, sizeof plain.weighted);
+        assert_memory_equal(plain.energy, fast.energy, sizeof plain.energy);
+        assert_memory_equal(plain.max_abs, fast.max_abs, sizeof plain.max_abs);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_pair_of_types),   cmocka_unit_test(what_is_no_number),
-        cmocka_unit_test(ratios_at_their_ends),  cmocka_unit_test(workers_change_nothing),
-        cmocka_unit_test(arguments_are_checked), cmocka_unit_test(old_and_new_programs_call),
+        cmocka_unit_test(every_pair_of_types),
+        cmocka_unit_test(what_is_no_number),
+        cmocka_unit_test(ratios_at_their_ends),
+        cmocka_unit_test(workers_change_nothing),
+        cmocka_unit_test(arguments_are_checked),
+        cmocka_unit_test(old_and_new_programs_call),
+        cmocka_unit_test(lanes_are_the_same_in_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -331,12 +331,54 @@ static void test_steps_of_ways(void **state)
     }
 }
 
+/* Pairs give back the indices that they were found in; gaps of every length. */
+static void test_pairs(void **state)
+{
+    enum { N = 1 << 18 };
+    static uint16_t from[N], gaps[2][N + 32], values[2][N + 32];
+    (void)state;
+    uint64_t seed = 73;
+    for (unsigned round = 0; round < 40; round++) {
+        const uint16_t zero = (uint16_t)(round * 1000);
+        const size_t n = round < 35 ? (size_t)(unit_random(&seed) % 3000) : N;
+        const uint64_t share = UINT64_C(1) << (round < 35 ? round % 11 : 10 + 2 * (round % 5));
+        size_t most = round % 3 ? n : 1 + (size_t)(unit_random(&seed) % 500);
+        for (size_t i = 0; i < n; i++)
+            from[i] = unit_random(&seed) % share == 0 ? (uint16_t)unit_random(&seed) : zero;
+        size_t taken[2];
+        nqi_rans_pairs pairs[2];
+        for (unsigned plain = 0; plain < 2; plain++) {
+            pairs[plain] = (nqi_rans_pairs){
+                .gaps = gaps[plain], .values = values[plain], .most = most, .zero = zero};
+            taken[plain] = kernels_of(plain != 0)->find_pairs(&pairs[plain], from, n);
+            nqi_rans_pairs counted = {.most = most, .zero = zero};
+            assert_int_equal(kernels_of(plain != 0)->find_pairs(&counted, from, n), taken[plain]);
+            assert_int_equal(counted.n, pairs[plain].n);
+            size_t at = 0;
+            for (size_t i = 0; i < pairs[plain].n; i++) {
+                for (unsigned k = 0; k < gaps[plain][i]; k++)
+                    assert_int_equal(from[at++], zero);
+                if (gaps[plain][i] < NQI_RANS_GAPS - 1)
+                    assert_int_not_equal(from[at], zero);
+                assert_int_equal(from[at++], values[plain][i]);
+            }
+            for (unsigned k = 0; k < pairs[plain].gap; k++)
+                assert_int_equal(from[at++], zero);
+            assert_int_equal(at, taken[plain]);
+            assert_true(taken[plain] == n || pairs[plain].n == most);
+        }
+        assert_int_equal(taken[0], taken[1]);
+        assert_int_equal(pairs[0].n, pairs[1].n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_training),     cmocka_unit_test(test_changing_sources),
         cmocka_unit_test(test_nothing),      cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_sums_of_rows), cmocka_unit_test(test_steps_of_ways),
+        cmocka_unit_test(test_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

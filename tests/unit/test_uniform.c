@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "base/half.h"
+#include "cpu/cpu.h"
 #include "ecsq/uniform.h"
 #include "nq/plan.h"
 
@@ -365,7 +366,7 @@ static void means_are_exact_before_rounding(void **state)
         const double step = round < 8 ? 1 : 1.0 / (1 << (3 * round - 24));
         start(step, NQ_MAX_LEVELS, NQ_LEVEL_WEIGHTED);
         add_part(w, NQ_F32, n, h);
-        const nqi_cell_map map = nqi_cell_map_dense(step, -5000, 5000);
+        const nqi_cell_map map = nqi_cell_map_dense(step, -5000, 5000, 0);
         f.progress = nqi_progress_start(&f.env, NQ_STAGE_DESIGN, n);
         const nqi_sums_job job = {.env = &f.env,
                                   .progress = &f.progress,
@@ -660,6 +661,37 @@ static void counts_may_fail(void **state)
     assert_int_equal(run(), NQ_E_IO);
 }
 
+/* Slots and offsets of every kernel, at the ends of cells as well, for any number of weights. */
+static void cells_are_found_in_vectors(void **state)
+{
+    (void)state;
+    enum { MOST = 70 };
+    uint64_t seed = 31;
+    for (uint32_t round = 0; round < 3000; round++) {
+        const double step = round % 3 ? fabs(unit_random_real(&seed)) + 1e-3 : 0.25;
+        const size_t n = round % MOST;
+        const uint64_t cpu = round % 2 ? nqi_cpu_features() : 0;
+        const nqi_cell_map map = nqi_cell_map_dense(step, -100000, 100000, cpu);
+        float w[MOST] = {-0.0f, 0x1p-149f, -0x1p-149f};
+        uint32_t slots[MOST + 1] = {0}, alone[MOST + 1] = {0};
+        double offsets[MOST + 1] = {0};
+        for (size_t i = 3; i < MOST; i++)
+            w[i] = (float)(step * (i % 4 == 0 ? round + 0.5 : 1000 * unit_random_real(&seed))) *
+                   (i % 8 < 4 ? 1.0f : -1.0f);
+        nqi_cell_map_offsets(slots, offsets, &map, w, n);
+        nqi_cell_map_slots(alone, &map, w, n);
+        for (size_t i = 0; i < n; i++) {
+            const int64_t cell = cell_of(w[i], step);
+            assert_int_equal(slots[i], cell + 100000);
+            assert_int_equal(alone[i], cell + 100000);
+            assert_true(offsets[i] == (double)w[i] - step * (double)cell);
+        }
+        assert_int_equal(slots[n], 0);
+        assert_int_equal(alone[n], 0);
+        assert_true(offsets[n] == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -677,6 +709,7 @@ int main(void)
         cmocka_unit_test(workers_change_nothing),
         cmocka_unit_test(memory_and_patience_run_out),
         cmocka_unit_test(counts_may_fail),
+        cmocka_unit_test(cells_are_found_in_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -273,11 +273,58 @@ TARGET static uint32_t step_ways_avx512(nqi_rans_ways *ways, uint8_t *from, cons
     return least;
 }
 
+/* ---- Pairs --------------------------------------------------------------------------------- */
+
+/* Pairs of the indices of a vector, where `ends` has the bits of those that are not zero, one at
+ * least, and the gap in front stays below the longest. */
+TARGET NQI_INLINE void add_vector(nqi_rans_pairs *p, __m512i indices, __m512i numbers,
+                                  __mmask32 ends)
+{
+    const __m512i at = _mm512_maskz_compress_epi16(ends, numbers);
+    /* In front of the first: as if the last pair had ended so far before this vector. */
+    const __m512i before = _mm512_mask_mov_epi16(
+        _mm512_permutexvar_epi16(_mm512_sub_epi16(numbers, _mm512_set1_epi16(1)), at), 1,
+        _mm512_set1_epi16((short)~p->gap));
+    const __m512i gaps = _mm512_sub_epi16(_mm512_sub_epi16(at, before), _mm512_set1_epi16(1));
+    _mm512_storeu_si512(p->gaps + p->n, gaps);
+    _mm512_storeu_si512(p->values + p->n, _mm512_maskz_compress_epi16(ends, indices));
+}
+
+TARGET static size_t find_pairs_avx512(nqi_rans_pairs *pairs, const uint16_t *indices, size_t n)
+{
+    enum { AT_ONCE = 32 };
+    static const uint16_t numbers[AT_ONCE] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+                                              11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+                                              22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+    const __m512i all = _mm512_loadu_si512(numbers);
+    const __m512i zero = _mm512_set1_epi16((short)pairs->zero);
+    nqi_rans_pairs p = *pairs;
+    size_t i = 0;
+    for (; i + AT_ONCE <= n && p.n + AT_ONCE <= p.most; i += AT_ONCE) {
+        const __m512i v = _mm512_loadu_si512(indices + i);
+        const __mmask32 ends = _mm512_cmpneq_epi16_mask(v, zero);
+        if (NQI_UNLIKELY(p.gap + AT_ONCE >= NQI_RANS_GAPS)) {
+            for (size_t k = 0; k < AT_ONCE; k++)
+                nqi_rans_add_index(&p, indices[i + k]);
+        } else if (ends == 0) {
+            p.gap += AT_ONCE;
+        } else {
+            if (p.gaps)
+                add_vector(&p, v, all, ends);
+            p.n += (size_t)_mm_popcnt_u32(ends);
+            p.gap = NQI_CLZ64((uint64_t)ends << AT_ONCE);
+        }
+    }
+    *pairs = p;
+    return i + nqi_rans_push_kernels_ref.find_pairs(pairs, indices + i, n - i);
+}
+
 static const nqi_rans_push_kernels kernels = {.push = push_avx512,
                                               .min_lanes_log2 = 6,
                                               .classify = classify_avx512,
                                               .add_rows = add_rows_avx512,
-                                              .step_ways = step_ways_avx512};
+                                              .step_ways = step_ways_avx512,
+                                              .find_pairs = find_pairs_avx512};
 
 const nqi_rans_push_kernels *nqi_rans_push_kernels_avx512(uint64_t cpu)
 {
