@@ -127,8 +127,9 @@ static unsigned limit_for(const nqi_encoder_spec *spec, uint32_t n_codewords)
     return spec->max_code_length ? NQI_MAX(spec->max_code_length, nqi_bits_for(n_codewords)) : 0;
 }
 
-/* Decides on the lengths, which stay in w->lengths. */
-static void design_lengths(workshop *w, trial *t)
+/* Decides on the lengths, which stay in w->lengths; of a trial, those without the default limit,
+ * which costs next to nothing. */
+static void design_lengths(workshop *w, trial *t, bool is_trial)
 {
     uint32_t n = 0;
     uint64_t escaped = 0;
@@ -141,7 +142,10 @@ static void design_lengths(workshop *w, trial *t)
     t->has_escape = needs_escape(w, t);
     if (t->has_escape)
         w->weights[n++] = escaped;
-    nqi_huffman_lengths(w->compact, w->weights, n, limit_for(w->spec, n), w->lengths_space);
+    if (is_trial && w->spec->max_code_length == 0)
+        nqi_huffman_free_lengths(w->compact, w->weights, n, w->lengths_space);
+    else
+        nqi_huffman_lengths(w->compact, w->weights, n, limit_for(w->spec, n), w->lengths_space);
     t->escape_length = t->has_escape ? w->compact[n - 1] : 0;
     const uint8_t *next = w->compact;
     memset(w->lengths, NQI_HUFFMAN_NO_CODE, t->n_symbols);
@@ -188,14 +192,14 @@ static trial best_escape(workshop *w, unsigned low_bits)
 {
     const trial begin = begin_trial(w, low_bits);
     trial best = begin;
-    design_lengths(w, &best);
+    design_lengths(w, &best, true);
     measure(w, &best);
     for (uint64_t rare = 1; rare <= MOST_RARE; rare *= 2) {
         trial t = begin;
         t.rare = rare;
         if (!has_more_rare(w, &t, rare / 2))
             continue;
-        design_lengths(w, &t);
+        design_lengths(w, &t, true);
         measure(w, &t);
         if (t.bits >= best.bits)
             break;
@@ -235,7 +239,7 @@ nq_status nqi_huffman_design_make(nqi_huffman_design *design, const nqi_allocato
     NQI_TRY(open_workshop(&w, a, spec));
     trial t = best_trial(&w);
     (void)begin_trial(&w, t.low_bits);
-    design_lengths(&w, &t);
+    design_lengths(&w, &t, false);
     memcpy(design->lengths, w.lengths, t.n_symbols);
     design->n_symbols = t.n_symbols;
     design->low_bits = t.low_bits;

@@ -130,24 +130,65 @@ static bool is_acceptable(uint64_t cost, uint64_t least)
     return cost <= least + least / 1024;
 }
 
-/* The bits of a code without any limit. Packages come in ascending order (van Leeuwen 1976); they
- * are kept where the next level will be. */
-static uint64_t cost_without_limit(const work *w)
+/* ---- Without a limit ------------------------------------------------------------------------ */
+
+/* Which node each leaf and each node is below. Nodes come in ascending order (van Leeuwen 1976),
+ * the root last. */
+typedef struct tree {
+    uint64_t *nodes;
+    uint32_t *above_leaf;
+    uint32_t *above_node;
+} tree;
+
+/* In memory of the levels that are made next. */
+static tree make_tree(const work *w)
 {
-    uint64_t *packages = w->level;
+    return (tree){.nodes = w->level,
+                  .above_leaf = w->merged,
+                  .above_node = (uint32_t *)(void *)(w->level + w->n)};
+}
+
+/* Huffman's algorithm; returns the bits of the code. */
+static uint64_t grow_tree(tree *t, const work *w)
+{
     uint64_t cost = 0;
-    size_t leaf = 0, package = 0;
-    for (size_t n = 0; n + 1 < w->n; n++) {
-        packages[n] = 0;
+    uint32_t leaf = 0, node = 0;
+    for (uint32_t n = 0; n + 1 < w->n; n++) {
+        t->nodes[n] = 0;
         for (unsigned i = 0; i < 2; i++) {
-            const bool is_leaf =
-                leaf < w->n && (package == n || w->leaves[leaf] <= packages[package]);
-            packages[n] += is_leaf ? w->leaves[leaf++] : packages[package++];
+            if (leaf < w->n && (node == n || w->leaves[leaf] <= t->nodes[node])) {
+                t->above_leaf[leaf] = n;
+                t->nodes[n] += w->leaves[leaf++];
+            } else {
+                t->above_node[node] = n;
+                t->nodes[n] += t->nodes[node++];
+            }
         }
-        cost += packages[n];
+        cost += t->nodes[n];
     }
     return cost;
 }
+
+void nqi_huffman_free_lengths(uint8_t *lengths, const uint64_t *weights, uint32_t n,
+                              void *workspace)
+{
+    memset(lengths, 0, n);
+    if (n == 1)
+        return;
+    work w = make_work(workspace, n);
+    sort_leaves(&w, weights);
+    tree t = make_tree(&w);
+    (void)grow_tree(&t, &w);
+    /* From the root down, a node's weight, which is not needed any more, becomes its depth. */
+    t.nodes[n - 2] = 0;
+    for (uint32_t i = n - 2; i-- > 0;)
+        t.nodes[i] = t.nodes[t.above_node[i]] + 1;
+    for (uint32_t i = 0; i < n; i++)
+        lengths[w.order[i]] =
+            (uint8_t)NQI_MIN(t.nodes[t.above_leaf[i]] + 1, NQI_HUFFMAN_MAX_LENGTH);
+}
+
+/* ---- With a limit --------------------------------------------------------------------------- */
 
 /* Most often it shows that the default limit costs next to nothing before the levels above it are
  * made. */
@@ -156,7 +197,8 @@ static unsigned choose_limit(work *w)
     uint64_t costs[NQI_HUFFMAN_MAX_LENGTH + 1];
     unsigned limit = NQI_HUFFMAN_DEFAULT_LENGTH;
     const size_t n_items = make_levels(w, costs, 0, limit, 0);
-    if (is_acceptable(costs[limit], cost_without_limit(w)))
+    tree t = make_tree(w);
+    if (is_acceptable(costs[limit], grow_tree(&t, w)))
         return limit;
     (void)make_levels(w, costs, limit, NQI_HUFFMAN_MAX_LENGTH, n_items);
     while (limit < NQI_HUFFMAN_MAX_LENGTH &&

@@ -26,4 +26,9 @@ uint64_t nqi_huffman_lengths_bytes(uint32_t n);
 void nqi_huffman_lengths(uint8_t *lengths, const uint64_t *weights, uint32_t n, unsigned limit,
                          void *workspace);
 
+/* Those of an optimal code without a limit, but numbers over NQI_HUFFMAN_MAX_LENGTH are told as
+ * that: what a code is going to cost, in a fraction of the time. */
+void nqi_huffman_free_lengths(uint8_t *lengths, const uint64_t *weights, uint32_t n,
+                              void *workspace);
+
 #endif

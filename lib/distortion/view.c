@@ -83,28 +83,48 @@ void nqi_extent_join(nqi_extent *extent, const nqi_extent *other)
     extent->high = is_first ? other->high : NQI_MAX(extent->high, other->high);
 }
 
-/* Whole numbers in the order of the floats that they stand for: minima and maxima of whole numbers
- * are what compilers make vector code of. Its own inverse. */
-NQI_INLINE int32_t swap_order(int32_t bits)
+/* Elements are looked at in so many lanes, so that compilers make vector code of the loop. */
+#define LANES 16u
+
+/* Minima and maxima, and bits of which the highest tells that something was not finite: adding one
+ * to the exponent of what is not carries into the sign. */
+typedef struct lanes {
+    float low[LANES];
+    float high[LANES];
+    uint32_t seen[LANES];
+} lanes;
+
+NQI_INLINE void look_at(lanes *l, size_t lane, float x)
 {
-    return bits ^ ((bits >> 31) & INT32_MAX);
+    l->low[lane] = x < l->low[lane] ? x : l->low[lane];
+    l->high[lane] = x > l->high[lane] ? x : l->high[lane];
+    l->seen[lane] |= (nqi_f32_bits(x) & INT32_MAX) + (UINT32_C(1) << 23);
 }
 
 bool nqi_extent_add(nqi_extent *extent, const float *elements, size_t n)
 {
-    const int32_t infinite = 0x7f800000;
-    int32_t low = INT32_MAX, high = INT32_MIN;
-    for (size_t i = 0; i < n; i++) {
-        const int32_t order = swap_order((int32_t)nqi_f32_bits(elements[i]));
-        low = order < low ? order : low;
-        high = order > high ? order : high;
-    }
+    lanes l;
+    size_t i = 0;
+    uint32_t seen = 0;
     if (n == 0)
         return true;
-    if (high >= infinite || low < -infinite)
+    for (size_t lane = 0; lane < LANES; lane++) {
+        l.low[lane] = l.high[lane] = elements[0];
+        l.seen[lane] = 0;
+    }
+    for (; i + LANES <= n; i += LANES)
+        for (size_t lane = 0; lane < LANES; lane++)
+            look_at(&l, lane, elements[i + lane]);
+    for (size_t lane = 0; i + lane < n; lane++)
+        look_at(&l, lane, elements[i + lane]);
+    nqi_extent more = {l.low[0], l.high[0]};
+    for (size_t lane = 0; lane < LANES; lane++) {
+        more.low = NQI_MIN(more.low, l.low[lane]);
+        more.high = NQI_MAX(more.high, l.high[lane]);
+        seen |= l.seen[lane];
+    }
+    if (seen >> 31)
         return false;
-    const nqi_extent more = {nqi_f32_from_bits((uint32_t)swap_order(low)),
-                             nqi_f32_from_bits((uint32_t)swap_order(high))};
     nqi_extent_join(extent, &more);
     return true;
 }

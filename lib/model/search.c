@@ -22,10 +22,12 @@
 #define MAX_ROUNDS        5u
 #define MAX_WHOLE_TRIALS  14u
 
-/* How close is close enough: of log2 of bytes, and of dB. The target is missed by half as much on
- * purpose, so that it is met when the estimate is a little off. */
+/* By how much the target is missed on purpose, so that it is met when the estimate is a little off;
+ * and how close is close enough: of log2 of bytes, and of dB. */
 #define SIZE_MARGIN 0.0025
 #define SQNR_MARGIN 0.04
+#define SIZE_REACH  0.007 /* less than 0.5 % */
+#define SQNR_REACH  0.08
 
 /* Of log2 of bytes: sizes of the first trial that are farther from the target are not what will be
  * written, and need not be known so well. */
@@ -198,7 +200,8 @@ static nq_status try_whole(search *s, double coarseness)
 /* Whether there is a trial that keeps the promise and is close enough. */
 static bool is_met(const search *s)
 {
-    return s->best.is_known && distance(s, &s->best) <= 2 * margin(s);
+    return s->best.is_known &&
+           distance(s, &s->best) <= (s->aim.is_size ? SIZE_REACH : SQNR_REACH);
 }
 
 /* Rounds of estimating what the sample is wrong by. */

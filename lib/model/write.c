@@ -37,35 +37,46 @@ typedef struct batch {
     size_t n; /* blocks waiting */
     size_t index_bytes;
     size_t code_bytes;
-    double coded;    /* bytes of blocks so far */
-    double expected; /* what their tensors' prices say of them */
+    bool is_measured; /* blocks' distortion is */
+    double coded;     /* bytes of blocks so far */
+    double expected;  /* what their tensors' prices say of them */
 } batch;
 
-/* Levels' numbers of a block, and how far its weights are from what they decode to. */
-static void quantize(block *b, const nqi_model_group *g, uint64_t cpu)
+/* How far a slice's weights, which are indices now, are from what those decode to. */
+static void measure(block *b, const nqi_model_group *g, float *w, size_t done, size_t n)
 {
     const nqi_model_tensor *t = b->tensor;
     const nqi_weights *part = &g->parts[t->part];
     const double *decoded = g->decoded[t->desc.dtype];
-    float w[NQI_SLICE_ELEMS];
+    const uint16_t *indices = b->indices + done;
     double wide[NQI_SLICE_ELEMS], v[NQI_SLICE_ELEMS], h[NQI_SLICE_ELEMS];
-    b->lanes = (nqi_distortion_lanes){.cpu = cpu};
+    if (part->least_score > 0)
+        nqi_weights_load_unpruned(w, part, b->first + done, n);
+    for (size_t i = 0; i < n; i++) {
+        wide[i] = (double)w[i];
+        v[i] = decoded[indices[i]];
+    }
+    if (t->importance.data)
+        nqi_importance_load(h, &t->importance, b->first + done, n);
+    nqi_distortion_add(&b->lanes, wide, v, t->importance.data ? h : NULL, n);
+}
+
+/* Levels' numbers of a block. */
+static void quantize(block *b, const batch *all)
+{
+    const nqi_model_group *g = &all->m->groups[b->tensor->group];
+    const nqi_weights *part = &g->parts[b->tensor->part];
+    float w[NQI_SLICE_ELEMS];
+    double h[NQI_SLICE_ELEMS];
+    b->lanes = (nqi_distortion_lanes){.cpu = all->m->env.cpu};
     for (size_t done = 0; done < b->n; done += NQI_SLICE_ELEMS) {
         const size_t n = NQI_MIN(b->n - done, NQI_SLICE_ELEMS);
-        uint16_t *indices = b->indices + done;
         nqi_weights_load(w, part, b->first + done, n);
         if (g->quantizer.has_importance)
             nqi_weights_load_importance(h, part, b->first + done, n);
-        nqi_quantizer_assign(&g->quantizer, indices, w, h, n);
-        if (part->least_score > 0)
-            nqi_weights_load_unpruned(w, part, b->first + done, n);
-        for (size_t i = 0; i < n; i++) {
-            wide[i] = (double)w[i];
-            v[i] = decoded[indices[i]];
-        }
-        if (t->importance.data)
-            nqi_importance_load(h, &t->importance, b->first + done, n);
-        nqi_distortion_add(&b->lanes, wide, v, t->importance.data ? h : NULL, n);
+        nqi_quantizer_assign(&g->quantizer, b->indices + done, w, h, n);
+        if (all->is_measured)
+            measure(b, g, w, done, n);
     }
 }
 
@@ -78,7 +89,7 @@ static void run_block(void *arg, uint64_t index, uint32_t worker)
         b->status =
             nqi_lossless_encode(b->bytes, &b->n_bytes, b->indices, b->tensor, b->first, b->n);
     } else {
-        quantize(b, &all->m->groups[b->tensor->group], all->m->env.cpu);
+        quantize(b, all);
         b->status = nqi_encoder_encode(nqi_model_encoder(all->m, b->tensor), b->bytes,
                                        all->code_bytes, &b->n_bytes, b->indices, b->n);
     }
@@ -110,7 +121,7 @@ static nq_status flush(batch *all, nq_diag *diag)
             status = nqi_progress_advance(&all->progress, b->n);
         if (status != NQ_OK)
             return fail(diag, status, b);
-        if (b->tensor->group != NQI_NO_GROUP)
+        if (all->is_measured && b->tensor->group != NQI_NO_GROUP)
             nqi_distortion_merge(&all->m->tensors[b->number].distortion, &b->lanes);
     }
     return NQ_OK;
@@ -273,14 +284,16 @@ static nq_status with_slots(batch *all, uint64_t n_blocks, run_fn run, nq_diag *
     return status;
 }
 
-static nq_status write_batches(nqi_model *m, nqi_writer *w, nq_diag *diag)
+static nq_status write_batches(nqi_model *m, nqi_writer *w, bool is_measured, nq_diag *diag)
 {
     uint64_t n_elements = 0, n_quantized, n_blocks;
     for (uint64_t i = 0; i < m->n_tensors; i++)
         n_elements += m->tensors[i].n;
     count(&n_quantized, &n_blocks, m, false);
-    batch all = {
-        .m = m, .w = w, .progress = nqi_progress_start(&m->env, NQ_STAGE_ENCODE, n_elements)};
+    batch all = {.m = m,
+                 .w = w,
+                 .progress = nqi_progress_start(&m->env, NQ_STAGE_ENCODE, n_elements),
+                 .is_measured = is_measured};
     return with_slots(&all, n_blocks, write_payloads, diag);
 }
 
@@ -312,7 +325,7 @@ uint64_t nqi_model_original_bytes(const nqi_model *m)
     return sum;
 }
 
-nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag)
+static nq_status write_file(nqi_model *m, const nq_sink *sink, bool is_measured, nq_diag *diag)
 {
     nqi_writer *w;
     m->is_written = false;
@@ -324,7 +337,7 @@ nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag)
     if (status != NQ_OK) {
         nqi_diag_set(diag, status, "the file could not be begun");
     } else {
-        status = write_batches(m, w, diag);
+        status = write_batches(m, w, is_measured, diag);
         if (status == NQ_OK && (status = nqi_writer_finish(w)) != NQ_OK)
             nqi_diag_set(diag, status, "the file could not be finished");
     }
@@ -334,10 +347,15 @@ nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag)
     return status;
 }
 
+nq_status nqi_model_write(nqi_model *m, const nq_sink *sink, nq_diag *diag)
+{
+    return write_file(m, sink, true, diag);
+}
+
 /* ---- Sizes --------------------------------------------------------------------------------- */
 
 /* Blocks that a guess codes, at regular distances. */
-#define GUESS_BLOCKS 128u
+#define GUESS_BLOCKS 192u
 
 /* What codes that depend on order take, only coding tells. */
 static nq_status write_nowhere(uint64_t *n_bytes, nqi_model *m)
@@ -345,7 +363,7 @@ static nq_status write_nowhere(uint64_t *n_bytes, nqi_model *m)
     nq_diag ignored;
     const nq_progress_fn progress = m->env.progress;
     m->env.progress = NULL;
-    const nq_status status = nqi_model_write(m, NULL, &ignored);
+    const nq_status status = write_file(m, NULL, false, &ignored);
     m->env.progress = progress;
     m->is_written = false;
     *n_bytes = m->file_bytes;
