@@ -141,23 +141,31 @@ typedef struct run {
     uint32_t part_end;
 } run;
 
-/* The slots that a chunk touches: those of its smallest and largest weight and what lies between;
- * all, where they are few. */
-static void find_range(partial *p, const nqi_sums_job *job, const nqi_chunk *chunk)
+static nqi_extent extent_of(const nqi_weights *part, const nqi_chunk *chunk)
 {
     nqi_extent extent = nqi_extent_none();
     float w[NQI_SLICE_ELEMS];
+    if (part->has_extent && part->extent.low <= part->extent.high)
+        return part->extent;
+    for (size_t done = 0; done < chunk->n; done += NQI_SLICE_ELEMS) {
+        const size_t n = NQI_MIN(chunk->n - done, NQI_SLICE_ELEMS);
+        nqi_weights_load(w, part, chunk->first + done, n);
+        (void)nqi_extent_add(&extent, w, n); /* they are finite */
+    }
+    return extent;
+}
+
+/* The slots that a chunk may touch: those of the smallest and largest weight, of its part where
+ * that is known, and what lies between; all, where they are few. */
+static void find_range(partial *p, const nqi_sums_job *job, const nqi_chunk *chunk)
+{
     uint32_t slots[2];
     if (job->map->n_slots <= FEW && chunk->n >= MANY_ELEMS) {
         p->first = 0;
         p->end = job->map->n_slots;
         return;
     }
-    for (size_t done = 0; done < chunk->n; done += NQI_SLICE_ELEMS) {
-        const size_t n = NQI_MIN(chunk->n - done, NQI_SLICE_ELEMS);
-        nqi_weights_load(w, &job->parts[chunk->part], chunk->first + done, n);
-        (void)nqi_extent_add(&extent, w, n); /* they are finite */
-    }
+    const nqi_extent extent = extent_of(&job->parts[chunk->part], chunk);
     const float ends[] = {extent.low, extent.high};
     nqi_cell_map_slots(slots, job->map, ends, 2);
     p->first = slots[0];

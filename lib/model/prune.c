@@ -41,6 +41,7 @@ static nq_status prune(nqi_model *m, nqi_model_group *g, const uint32_t *numbers
         w->least_score = result.threshold;
         w->by_saliency = by_saliency;
         nqi_extent_join(&g->source.extents[w->w.dtype], &zero);
+        nqi_extent_join(&w->extent, &zero);
     }
     return NQ_OK;
 }

@@ -107,7 +107,10 @@ static nq_status fold_chunk(void *arg, const nqi_chunk *chunk)
     const chunk_scan *s = chunk->slot;
     if (s->bad_weight != NQ_NONE || s->bad_importance != NQ_NONE)
         return refuse(all, chunk, s);
-    nqi_extent_join(&all->g->source.extents[all->g->parts[chunk->part].w.dtype], &s->extent);
+    nqi_weights *part = &all->g->parts[chunk->part];
+    nqi_extent_join(&all->g->source.extents[part->w.dtype], &s->extent);
+    nqi_extent_join(&part->extent, &s->extent);
+    part->has_extent = true;
     all->importance += s->importance;
     all->huge += s->huge;
     all->largest = NQI_MAX(all->largest, s->largest);
@@ -154,6 +157,8 @@ nq_status nqi_group_scan(nqi_model *m, nqi_model_group *g, nqi_progress_state *p
     void *slots;
     for (uint32_t i = 0; i < NQI_N_WEIGHT_TYPES; i++)
         g->source.extents[i] = nqi_extent_none();
+    for (uint32_t i = 0; i < g->n; i++)
+        g->parts[i].extent = nqi_extent_none();
     nqi_pass pass = {.env = &m->env,
                      .progress = progress,
                      .list = nqi_weights_list(g->parts, g->n),
