@@ -11,12 +11,34 @@
 
 /* ---- Costs --------------------------------------------------------------------------------- */
 
-/* 2^COST_LOG2 * (8 - log2 f), rounded. As few values as there are places, but written down they
- * would have to be believed; log2 gives the same bits everywhere. */
+/* 2^COST_LOG2 * (8 - log2 f), rounded, for f = 1..256: tests/unit/test_rans.c computes them again.
+ */
+static const uint32_t class_costs[NQI_RANS_SLOTS + 1] = {
+    0,     32768, 28672, 26276, 24576, 23257, 22180, 21269, 20480, 19784, 19161, 18598, 18084,
+    17611, 17173, 16765, 16384, 16026, 15688, 15368, 15065, 14777, 14502, 14239, 13988, 13747,
+    13515, 13292, 13077, 12870, 12669, 12476, 12288, 12106, 11930, 11758, 11592, 11430, 11272,
+    11119, 10969, 10823, 10681, 10542, 10406, 10273, 10143, 10016, 9892,  9770,  9651,  9534,
+    9419,  9306,  9196,  9088,  8981,  8876,  8774,  8673,  8573,  8476,  8380,  8285,  8192,
+    8100,  8010,  7921,  7834,  7747,  7662,  7579,  7496,  7414,  7334,  7255,  7176,  7099,
+    7023,  6948,  6873,  6800,  6727,  6656,  6585,  6515,  6446,  6378,  6310,  6243,  6177,
+    6112,  6047,  5984,  5920,  5858,  5796,  5735,  5674,  5614,  5555,  5496,  5438,  5380,
+    5323,  5266,  5210,  5155,  5100,  5046,  4992,  4938,  4885,  4833,  4780,  4729,  4678,
+    4627,  4577,  4527,  4477,  4428,  4380,  4331,  4284,  4236,  4189,  4142,  4096,  4050,
+    4004,  3959,  3914,  3870,  3825,  3781,  3738,  3694,  3651,  3609,  3566,  3524,  3483,
+    3441,  3400,  3359,  3318,  3278,  3238,  3198,  3159,  3119,  3080,  3042,  3003,  2965,
+    2927,  2889,  2852,  2814,  2777,  2741,  2704,  2668,  2631,  2596,  2560,  2524,  2489,
+    2454,  2419,  2384,  2350,  2316,  2282,  2248,  2214,  2181,  2147,  2114,  2081,  2049,
+    2016,  1984,  1951,  1919,  1888,  1856,  1824,  1793,  1762,  1731,  1700,  1669,  1639,
+    1608,  1578,  1548,  1518,  1488,  1459,  1429,  1400,  1371,  1342,  1313,  1284,  1255,
+    1227,  1199,  1170,  1142,  1114,  1087,  1059,  1031,  1004,  977,   950,   922,   896,
+    869,   842,   816,   789,   763,   737,   710,   684,   659,   633,   607,   582,   556,
+    531,   506,   481,   456,   431,   406,   381,   357,   332,   308,   284,   260,   235,
+    211,   188,   164,   140,   117,   93,    70,    46,    23,    0,
+};
+
 uint32_t nqi_rans_class_cost(unsigned frequency)
 {
-    const double bits = 8.0 - nqi_log2((double)frequency);
-    return (uint32_t)nqi_floor_i64(bits * (double)(1u << NQI_RANS_COST_LOG2) + 0.5);
+    return class_costs[frequency];
 }
 
 uint32_t nqi_rans_share_cost(uint64_t part, uint64_t whole)
@@ -64,37 +86,26 @@ uint64_t nqi_rans_counts_cost(const nqi_rans_model *model, const uint64_t *count
 
 /* ---- Places -------------------------------------------------------------------------------- */
 
-typedef struct cost_table {
-    uint32_t of[NQI_RANS_SLOTS + 1]; /* [0] is never used */
-} cost_table;
-
-static void make_costs(cost_table *costs)
-{
-    costs->of[0] = 0;
-    for (unsigned f = 1; f <= NQI_RANS_SLOTS; f++)
-        costs->of[f] = nqi_rans_class_cost(f);
-}
-
 /* What a place more saves class i, what one less costs it; weights are below 2^32. */
-static uint64_t gain_of_more(const cost_table *costs, uint64_t weight, unsigned frequency)
+static uint64_t gain_of_more(uint64_t weight, unsigned frequency)
 {
-    return weight * (costs->of[frequency] - costs->of[frequency + 1]);
+    return weight * (class_costs[frequency] - class_costs[frequency + 1]);
 }
 
-static uint64_t price_of_less(const cost_table *costs, uint64_t weight, unsigned frequency)
+static uint64_t price_of_less(uint64_t weight, unsigned frequency)
 {
-    return weight * (costs->of[frequency - 1] - costs->of[frequency]);
+    return weight * (class_costs[frequency - 1] - class_costs[frequency]);
 }
 
 /* The class to which one more place is worth most; the first of equals. */
-static unsigned neediest(const cost_table *costs, const uint16_t *frequency,
-                         const uint64_t *weights, unsigned n, uint64_t *gain)
+static unsigned neediest(const uint16_t *frequency, const uint64_t *weights, unsigned n,
+                         uint64_t *gain)
 {
     unsigned best = 0;
     *gain = 0;
     for (unsigned i = 0; i < n; i++) {
         const uint64_t g =
-            frequency[i] < NQI_RANS_SLOTS ? gain_of_more(costs, weights[i], frequency[i]) : 0;
+            frequency[i] < NQI_RANS_SLOTS ? gain_of_more(weights[i], frequency[i]) : 0;
         if (i == 0 || g > *gain) {
             best = i;
             *gain = g;
@@ -104,15 +115,15 @@ static unsigned neediest(const cost_table *costs, const uint16_t *frequency,
 }
 
 /* The class that misses one place least; n if none can give one. */
-static unsigned richest(const cost_table *costs, const uint16_t *frequency, const uint64_t *weights,
-                        unsigned n, uint64_t *price)
+static unsigned richest(const uint16_t *frequency, const uint64_t *weights, unsigned n,
+                        uint64_t *price)
 {
     unsigned best = n;
     *price = UINT64_MAX;
     for (unsigned i = 0; i < n; i++) {
         if (frequency[i] < 2)
             continue;
-        const uint64_t p = price_of_less(costs, weights[i], frequency[i]);
+        const uint64_t p = price_of_less(weights[i], frequency[i]);
         if (best == n || p < *price) {
             best = i;
             *price = p;
@@ -123,8 +134,7 @@ static unsigned richest(const cost_table *costs, const uint16_t *frequency, cons
 
 /* Weights' sum is 1..2^32. Starts from rounded shares, and moves places while that saves anything:
  * as costs are convex in the frequencies, no other sharing is better then. */
-static void share_places(const cost_table *costs, uint16_t *frequency, const uint64_t *weights,
-                         unsigned n)
+static void share_places(uint16_t *frequency, const uint64_t *weights, unsigned n)
 {
     uint64_t total = 0, gain, price;
     unsigned sum = 0;
@@ -136,12 +146,12 @@ static void share_places(const cost_table *costs, uint16_t *frequency, const uin
         sum += frequency[i];
     }
     for (; sum > NQI_RANS_SLOTS; sum--)
-        frequency[richest(costs, frequency, weights, n, &price)]--;
+        frequency[richest(frequency, weights, n, &price)]--;
     for (; sum < NQI_RANS_SLOTS; sum++)
-        frequency[neediest(costs, frequency, weights, n, &gain)]++;
+        frequency[neediest(frequency, weights, n, &gain)]++;
     for (;;) {
-        const unsigned to = neediest(costs, frequency, weights, n, &gain);
-        const unsigned from = richest(costs, frequency, weights, n, &price);
+        const unsigned to = neediest(frequency, weights, n, &gain);
+        const unsigned from = richest(frequency, weights, n, &price);
         if (from == n || from == to || gain <= price)
             return;
         frequency[to]++;
@@ -162,14 +172,12 @@ void nqi_rans_share_places(uint16_t *frequency, const uint64_t *weights, unsigne
 {
     uint64_t scaled[NQI_RANS_SLOTS];
     uint64_t sum = 0;
-    cost_table costs;
-    make_costs(&costs);
     for (unsigned i = 0; i < n; i++)
         sum += weights[i];
     const unsigned shift = shift_for(sum);
     for (unsigned i = 0; i < n; i++)
         scaled[i] = sum > 0 ? weights[i] >> shift : 1;
-    share_places(&costs, frequency, scaled, n);
+    share_places(frequency, scaled, n);
 }
 
 /* ---- Upper parts --------------------------------------------------------------------------- */
@@ -338,8 +346,7 @@ typedef struct trial {
     nqi_rans_escape_code escapes;
 } trial;
 
-static bool try_classes(trial *t, const cost_table *costs, const ranking *r, const uppers *u,
-                        unsigned n)
+static bool try_classes(trial *t, const ranking *r, const uppers *u, unsigned n)
 {
     uint64_t weights[NQI_RANS_MAX_CLASSES + 1];
     uint64_t escaped = u->total;
@@ -354,25 +361,25 @@ static bool try_classes(trial *t, const cost_table *costs, const ranking *r, con
         return false;
     t->frequency[0] = NQI_RANS_SLOTS;
     if (n_classes > 1)
-        share_places(costs, t->frequency, weights, n_classes);
+        share_places(t->frequency, weights, n_classes);
     uint64_t bits = u->total * u->low_bits + n * CLASS_BITS + escaped * ESCAPE_BITS;
     if (t->has_escape)
         bits += fit_rice(&t->escapes, u, r, n, escaped > 0);
     t->cost = bits << NQI_RANS_COST_LOG2;
     for (unsigned i = 0; i < n_classes; i++)
-        t->cost += weights[i] * costs->of[t->frequency[i]];
+        t->cost += weights[i] * class_costs[t->frequency[i]];
     return true;
 }
 
 /* The best number of classes. Costs fall, then rise, but for ripples of rounding. */
-static void try_ranking(trial *best, const cost_table *costs, const ranking *r, const uppers *u)
+static void try_ranking(trial *best, const ranking *r, const uppers *u)
 {
     enum { PATIENCE = 3 };
     unsigned n_worse = 0;
     *best = (trial){.cost = UINT64_MAX};
     for (unsigned n = r->n; n > 0 && n_worse < PATIENCE; n--) {
         trial t;
-        if (!try_classes(&t, costs, r, u, n))
+        if (!try_classes(&t, r, u, n))
             continue;
         n_worse = t.cost < best->cost ? 0 : n_worse + 1;
         if (t.cost < best->cost)
@@ -443,9 +450,7 @@ static uppers make_uppers(uint64_t *scratch, const uint64_t *counts, uint32_t n_
 void nqi_rans_fit_in(nqi_rans_model *model, uint64_t *scratch, const uint64_t *counts,
                      uint32_t n_counts, uint32_t n_symbols, bool is_exact)
 {
-    cost_table costs;
     uint64_t least = UINT64_MAX;
-    make_costs(&costs);
     uppers u = make_uppers(scratch, counts, n_counts, n_symbols);
     u.is_exact = is_exact;
     for (; u.low_bits <= NQI_RANS_MAX_LOW_BITS; u.low_bits++) {
@@ -455,7 +460,7 @@ void nqi_rans_fit_in(nqi_rans_model *model, uint64_t *scratch, const uint64_t *c
             break;
         rank_classes(&r, &u);
         rank_escapes(&u, &r, most_frequent(&u));
-        try_ranking(&best, &costs, &r, &u);
+        try_ranking(&best, &r, &u);
         if (best.cost < least) {
             least = best.cost;
             make_model(model, &best, &r, &u, n_symbols);

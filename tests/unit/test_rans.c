@@ -680,6 +680,16 @@ static void test_failing_allocations(void **state)
         }
 }
 
+static void test_costs_of_classes(void **state)
+{
+    (void)state;
+    for (unsigned f = 1; f <= NQI_RANS_SLOTS; f++) {
+        const long double bits = 8 - log2l((long double)f);
+        assert_int_equal(nqi_rans_class_cost(f),
+                         (uint32_t)floorl(bits * (1 << NQI_RANS_COST_LOG2) + 0.5L));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -700,6 +710,7 @@ int main(void)
         cmocka_unit_test(test_refused_indices),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_costs_of_classes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
