@@ -2,14 +2,15 @@
 """Builds of `nq` that differ in compiler and optimisation must write the same files, from any number
 of threads.
 
-usage: same_bytes.py NAME=PROGRAM...
+usage: same_bytes.py [--threads N,N...] NAME=PROGRAM...
 
 The first program with one thread makes the reference; what each other program writes with 1, 2 and 5
-threads is compared, and so is what it decodes from the reference. Inputs: the LeNet-5 of
+threads (or those named) is compared, and so is what it decodes from the reference. Inputs: the LeNet-5 of
 examples/lenet, and a model made here with odd shapes, all three floating types, values of very
 different size, and importance. Prints TAP.
 """
 
+import argparse
 import hashlib
 import json
 import os
@@ -20,7 +21,6 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-THREADS = (1, 2, 5)
 
 
 def write_safetensors(path, tensors):
@@ -83,6 +83,10 @@ def cases(folder):
     if os.path.exists(lenet):
         yield "lenet", lenet, ["--step", "0.02"]
         yield "lenet, levels", lenet, ["--levels", "16"]
+        yield "lenet, k-means", lenet, ["--method", "kmeans", "--levels", "16", "--codec", "rans"]
+        yield "lenet, ecsq", lenet, ["--method", "ecsq", "--lambda", "1e-5"]
+        yield "lenet, target", lenet, ["--target", "10x", "--allocate", "slope", "--rdo"]
+        yield "lenet, pruned", lenet, ["--density", "0.1", "--step", "0.02", "--codec", "huffman-gaps"]
 
 
 def run(program, *arguments):
@@ -97,7 +101,7 @@ def digest(path):
         return hashlib.sha256(f.read()).hexdigest()
 
 
-def check(folder, programs, source, options):
+def check(folder, programs, all_threads, source, options):
     """Raises what is wrong."""
     first = os.path.join(folder, "reference.nq")
     decoded = os.path.join(folder, "reference.safetensors")
@@ -106,8 +110,8 @@ def check(folder, programs, source, options):
     run(reference, "compress", source, "-o", first, "--force", "--threads", "1", *options)
     run(reference, "decompress", first, "-o", decoded, "--force", "--threads", "1")
     for name, program in programs:
-        for threads in THREADS:
-            run(program, "compress", source, "-o", other + ".nq", "--force", "--threads", str(threads),
+        for threads in all_threads:
+            run(program, "compress", source, "-o", other + ".nq", "--force", "--threads", threads,
                 *options)
             if digest(other + ".nq") != digest(first):
                 raise RuntimeError(f"{name} with {threads} threads writes another file")
@@ -117,12 +121,17 @@ def check(folder, programs, source, options):
 
 
 def main():
-    programs = [argument.split("=", 1) for argument in sys.argv[1:]]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--threads", default="1,2,5")
+    parser.add_argument("programs", nargs="+", metavar="NAME=PROGRAM")
+    arguments = parser.parse_args()
+    programs = [argument.split("=", 1) for argument in arguments.programs]
+    all_threads = arguments.threads.split(",")
     good, number = True, 0
     with tempfile.TemporaryDirectory(prefix="nq-same-") as folder:
         for number, (name, source, options) in enumerate(cases(folder), 1):
             try:
-                check(folder, programs, source, options)
+                check(folder, programs, all_threads, source, options)
                 print(f"ok {number} - {name}", flush=True)
             except RuntimeError as problem:
                 good = False

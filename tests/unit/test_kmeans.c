@@ -410,8 +410,8 @@ static void lloyd_is_lloyd(void **state)
                 long double levels[102];
                 double low = INFINITY, high = -INFINITY;
                 for (size_t j = 0; j < N; j++) {
-                    low = fmin(low, (double)w[j]);
-                    high = fmax(high, (double)w[j]);
+                    low = (double)w[j] < low ? (double)w[j] : low;
+                    high = (double)w[j] > high ? (double)w[j] : high;
                 }
                 for (size_t j = 0; j < k; j++)
                     levels[j] = low + ((double)j + 0.5) * (high - low) / (double)k;

@@ -66,7 +66,7 @@ static void test_random_lists(void **state)
             names[i] =
                 (nqi_name){text[i], (uint32_t)(unit_random(&seed) % 16 ? 3 : 2), (uint32_t)i};
         }
-        memcpy(copy, names, sizeof copy);
+        memcpy(copy, names, n * sizeof *names);
         const uint64_t expected = slow_twin(copy, n);
         n_with += expected != NQ_NONE;
         assert_true(nqi_names_find_twin(names, n) == expected);
