@@ -124,7 +124,7 @@ x86_64() {
     }
     missing qemu-x86_64 && return 77
     here || return 1
-    for model in Conroe Nehalem Haswell; do # SSSE3; and SSE4.2; and AVX2, BMI2
+    for model in Conroe Nehalem Haswell; do # SSSE3; SSE4.2, CRC32; AVX2, BMI2, without AVX-512
         echo "  $model"
         run="qemu-x86_64 -cpu $model"
         run_tests build-check/x86-64 $model "--wrapper=$run" &&

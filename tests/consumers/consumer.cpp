@@ -1,17 +1,17 @@
 // A C++17 program outside the tree: handles in unique_ptr, the file in a vector, work on
 // std::thread through the parallel hook.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <nq/nq.h>
+
+#include "std_thread.hpp"
 
 namespace
 {
@@ -38,22 +38,7 @@ void check(nq_status status)
         throw std::runtime_error(nq_status_text(status));
 }
 
-constexpr unsigned n_workers = 3;
-
-void parallel_for(void *, uint64_t n_tasks, nq_task_fn task, void *arg)
-{
-    std::atomic<uint64_t> next{0};
-    const auto work = [&](uint32_t worker) {
-        for (uint64_t i; (i = next++) < n_tasks;)
-            task(arg, i, worker);
-    };
-    std::vector<std::thread> threads;
-    for (uint32_t worker = 1; worker < n_workers; worker++)
-        threads.emplace_back(work, worker);
-    work(0);
-    for (auto &thread : threads)
-        thread.join();
-}
+unsigned n_workers = 3;
 
 nq_status append(void *user, uint64_t offset, const void *bytes, size_t n_bytes)
 {
@@ -68,7 +53,8 @@ handle<nq_ctx> make_context()
 {
     nq_ctx_options options;
     nq_ctx_options_init(&options);
-    options.parallel_for = parallel_for;
+    options.parallel_for = std_thread_parallel_for;
+    options.parallel_user = &n_workers;
     options.max_workers = n_workers;
     nq_ctx *ctx;
     check(nq_ctx_create(&ctx, &options));

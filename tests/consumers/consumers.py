@@ -6,7 +6,8 @@ usage: consumers.py SOURCE_ROOT BUILD_ROOT MESON CC CXX NM DECODER_SOURCE...
 Installs the build into a folder of its own, then builds consumer.c, consumer.cpp and decoder_only.c
 through pkg-config (shared; static; decoder alone) and through CMake, the latter from a prefix that
 was moved after installing; without an installation, the decoder's sources with nothing but a
-compiler, a program without a C library, and a meson project with libnq inside. Prints TAP.
+compiler, a program without a C library, and a meson project with libnq inside. The adapters of
+examples/adapters lend threads; examples/python reads a file through ctypes. Prints TAP.
 """
 
 import os
@@ -69,8 +70,8 @@ class Consumers:
     def compiled(self, compiler, source, arguments, name):
         program = os.path.join(self.folder, name)
         standard = "-std=c++17" if source.endswith(".cpp") else "-std=c11"
-        run(*compiler, standard, *WARNINGS, os.path.join(HERE, source), "-o", program, *arguments,
-            "-lm", "-pthread")
+        run(*compiler, standard, *WARNINGS, "-I", os.path.join(self.source, "examples", "adapters"),
+            os.path.join(HERE, source), "-o", program, *arguments, "-lm", "-pthread")
         return program
 
     def shared(self, prefix):
@@ -115,6 +116,22 @@ class Consumers:
         include = ["-I", os.path.join(self.source, "include"), "-I", os.path.join(self.source, "lib")]
         program = self.compiled(self.cc, "decoder_only.c", [*include, *self.decoder_sources], "plain")
         demand(run(program, self.file) == self.decoder_output, "another sum than through pkg-config")
+
+    def openmp(self):
+        probe = os.path.join(self.folder, "probe.c")
+        with open(probe, "w", encoding="ascii") as f:
+            f.write("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+        if subprocess.run([*self.cc, "-fopenmp", probe, "-o", probe + ".out"],
+                          stderr=subprocess.DEVNULL).returncode != 0:
+            return "the compiler comes without OpenMP"
+        run(self.compiled(self.cc, "openmp.c", ["-fopenmp", *self.shared(self.prefix)], "openmp"))
+        return None
+
+    def python(self):
+        env = {**os.environ, "NQ_LIBRARY": os.path.join(find(self.prefix, "libnq.so"), "libnq.so")}
+        run(sys.executable, os.path.join(HERE, "python_module.py"),
+            os.path.join(self.source, "examples", "python"), self.file,
+            self.decoder_output.split()[-1], env=env)
 
     def freestanding(self):
         if platform.machine() != "x86_64":
@@ -168,6 +185,7 @@ class Consumers:
 
 def main():
     names = ["soname", "c_shared", "cpp_shared", "c_static", "cpp_static", "decoder_only", "plain_cc",
+             "openmp", "python",
              "freestanding", "cmake", "subproject"]
     print(f"1..{len(names)}")
     good = True
