@@ -67,7 +67,8 @@ class _TensorInfo(ctypes.Structure):
                 ("level_rule", ctypes.c_uint32), ("n_levels", ctypes.c_uint32),
                 ("codebook", ctypes.c_uint32), ("code_table", ctypes.c_uint32),
                 ("block_log2", ctypes.c_uint32), ("level_storage", ctypes.c_uint32),
-                ("step", ctypes.c_double)]
+                ("step", ctypes.c_double), ("channel_axis", ctypes.c_uint32),
+                ("n_channels", ctypes.c_uint32), ("n_stored_levels", ctypes.c_uint64)]
 
 
 _loaded = None
