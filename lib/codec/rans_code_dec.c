@@ -36,7 +36,7 @@ static parts plan_parts(const nqi_rans_shape *shape, bool is_small)
 nq_status nqi_rans_code_size(size_t *code_bytes, size_t *block_bytes, uint32_t n_levels,
                              const uint8_t *table, size_t table_bytes, uint32_t flags)
 {
-    /* Of a table that cannot be looked at yet, the most; a table takes more than a byte. */
+    /* Of a description that cannot be looked at yet, the most: it has no more tables than bytes. */
     nqi_rans_shape shape = {.n_tables = (uint32_t)NQI_MIN(table_bytes, NQI_RANS_MAX_TABLES),
                             .is_sparse = true};
     if (table || table_bytes == 0) {

@@ -20,6 +20,10 @@ nq_status nqi_rans_read_shape(nqi_rans_shape *shape, nqi_bitreader *r, uint32_t 
         raw_zero = nqi_bitreader_take(r, nqi_bits_for(n_levels));
     if (r->failed || raw_zero >= n_levels || (n_tables == 1 && raw_sub != 0))
         return refuse(r);
+    /* A table takes seven bits at least and a step one. Memory is planned by this where the
+     * description cannot be looked at yet. */
+    if (n_tables > r->n_bytes)
+        return NQ_E_TRUNCATED;
     *shape = (nqi_rans_shape){.n_tables = n_tables,
                               .zero = raw_zero,
                               .sub_log2 = raw_sub + NQI_RANS_MIN_SUB_LOG2,

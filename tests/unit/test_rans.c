@@ -403,6 +403,32 @@ static void test_unseen_tables(void **state)
     }
 }
 
+/* Few bytes that speak of many tables: behind a callback, where a description cannot be looked at
+ * when memory is planned, the steps were once written behind what was planned for so few bytes. */
+static void test_more_tables_than_bytes(void **state)
+{
+    (void)state;
+    for (size_t n_bytes = 1; n_bytes < 20; n_bytes++)
+        for (uint32_t flags = 0; flags <= NQI_CODE_SMALL; flags++)
+            for (unsigned head = 0; head < 256; head++) {
+                size_t code_bytes, block_bytes;
+                nqi_code *made;
+                uint8_t *copy = calloc(n_bytes, 1);
+                copy[0] = (uint8_t)head;
+                assert_int_equal(nqi_code_size(&code_bytes, &block_bytes, NQ_CODEC_RANS, 5, NULL,
+                                               n_bytes, flags),
+                                 NQ_OK);
+                uint8_t *memory = aligned_alloc(64, (code_bytes + 63) / 64 * 64 + 65536);
+                memset(memory + code_bytes, 0xa5, 65536);
+                assert_int_not_equal(
+                    nqi_code_init(&made, memory, NQ_CODEC_RANS, 5, copy, n_bytes, flags, 0), NQ_OK);
+                for (size_t i = 0; i < 65536; i += 7)
+                    assert_int_equal(memory[code_bytes + i], 0xa5);
+                free(memory);
+                free(copy);
+            }
+}
+
 /* ---- The encoder --------------------------------------------------------------------------- */
 
 /* How often indices occur in a kind of source. */
@@ -705,6 +731,7 @@ int main(void)
         cmocka_unit_test(test_damaged_tables),
         cmocka_unit_test(test_random_tables),
         cmocka_unit_test(test_unseen_tables),
+        cmocka_unit_test(test_more_tables_than_bytes),
         cmocka_unit_test(test_encoder),
         cmocka_unit_test(test_encoder_sizes),
         cmocka_unit_test(test_refused_indices),
