@@ -336,11 +336,13 @@ static bool set_levels(nqi_uniform *u, const nqi_cell_sums *sums, const nqi_cell
     return is_complete;
 }
 
-/* Clamps the level of this weight's cell to what the weight's type can hold. */
-static void clamp_level(nqi_uniform *u, float weight, float most)
+/* Clamps the level of this weight's cell, if it is in use, to what the weight's type can hold. */
+static void clamp_level(nqi_uniform *u, const nqi_cell_sums *sums, float weight, float most)
 {
-    uint16_t level;
-    nqi_uniform_assign(&level, u, &weight, 1);
+    uint32_t slot;
+    if (!nqi_cell_map_find(&slot, &u->map, weight) || sums->counts[slot] == 0)
+        return;
+    const uint16_t level = u->level_of_slot[slot];
     const float before = u->levels[level];
     u->levels[level] = before > most ? most : before < -most ? -most : before;
     u->is_grid = u->is_grid && u->levels[level] == before;
@@ -349,9 +351,10 @@ static void clamp_level(nqi_uniform *u, float weight, float most)
 /*
  * A level may lie above all weights of its cell (in its middle, or because the cell holds larger
  * weights of another type), and so be out of range for the type that they are decoded to. Only the
- * outermost weights of a type can meet such a level.
+ * cells of a type's outermost weights can have such levels: others lie between those weights.
+ * Weights that are pruned, or left out of a sample, may have no cell.
  */
-static void clamp_levels(nqi_uniform *u, const nqi_uniform_job *job)
+static void clamp_levels(nqi_uniform *u, const nqi_cell_sums *sums, const nqi_uniform_job *job)
 {
     const float most[NQI_N_WEIGHT_TYPES] = {
         [NQ_F32] = 0x1.fffffep127f, [NQ_F16] = 65504.0f, [NQ_BF16] = 0x1.fep127f};
@@ -359,8 +362,8 @@ static void clamp_levels(nqi_uniform *u, const nqi_uniform_job *job)
         const nqi_extent *extent = &job->extents[i];
         if (extent->low > extent->high)
             continue;
-        clamp_level(u, extent->low, most[i]);
-        clamp_level(u, extent->high, most[i]);
+        clamp_level(u, sums, extent->low, most[i]);
+        clamp_level(u, sums, extent->high, most[i]);
     }
 }
 
@@ -409,7 +412,7 @@ static nq_status make_levels(nqi_uniform *u, double *smallest_step, const nqi_ce
     number_levels(u, sums);
     if (!set_levels(u, sums, NULL))
         NQI_TRY(set_plain_levels(u, sums, job));
-    clamp_levels(u, job);
+    clamp_levels(u, sums, job);
     return NQ_OK;
 }
 

@@ -51,6 +51,10 @@ static inline int64_t nqi_cell_map_cell(const nqi_cell_map *map, uint32_t slot)
     return map->is_dense ? map->lowest + slot : map->cells[slot];
 }
 
+/* Slot of a weight between the lowest and the highest that the map was made for; false if its cell
+ * is not in the map. */
+bool nqi_cell_map_find(uint32_t *slot, const nqi_cell_map *map, float weight);
+
 /* Slots of n weights whose cells are in the map. */
 void nqi_cell_map_slots(uint32_t *slots, const nqi_cell_map *map, const float *weights, size_t n);
 

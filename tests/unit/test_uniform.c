@@ -322,6 +322,29 @@ static void far_cells(void **state)
     check();
 }
 
+/* Outermost weights that are not there: pruned, or left out of a sample. Their cells are in no map
+ * of far cells, where they were once looked for without end; in a dense map nobody uses them, and
+ * the lowest level was clamped instead. */
+static void outermost_weights_without_cells(void **state)
+{
+    (void)state;
+    const float far[] = {3, 1e8f, 99999992.0f}, high[] = {-70000, 80000, 5};
+    for (uint32_t dtype = 0; dtype < NQI_N_WEIGHT_TYPES; dtype++) {
+        start(1e-7, NQ_MAX_LEVELS, NQ_LEVEL_MEAN);
+        add_part(far, NQ_F32, NQI_COUNT(far), NULL);
+        f.job.extents[dtype] = (nqi_extent){-2e8f, 3e8f};
+        assert_int_equal(run(), NQ_OK);
+        assert_int_equal(f.u.n_levels, 3);
+        check();
+        start(10, NQ_MAX_LEVELS, NQ_LEVEL_MEAN);
+        add_part(high, NQ_F32, NQI_COUNT(high), NULL);
+        f.job.extents[NQ_F16] = (nqi_extent){-1000, 2000};
+        assert_int_equal(run(), NQ_OK);
+        assert_true(f.u.levels[0] == -70000 && f.u.levels[2] == 80000);
+        check();
+    }
+}
+
 /* Equal weights make all roundings go one way: the sums must not drift. Many chunks, many orders of
  * magnitude of importance. */
 static void sums_stay_exact(void **state)
@@ -699,6 +722,7 @@ int main(void)
         cmocka_unit_test(as_many_levels_as_asked_for),
         cmocka_unit_test(lossless),
         cmocka_unit_test(far_cells),
+        cmocka_unit_test(outermost_weights_without_cells),
         cmocka_unit_test(sums_stay_exact),
         cmocka_unit_test(means_are_exact_before_rounding),
         cmocka_unit_test(zero_importance_has_no_say),
