@@ -35,7 +35,8 @@ NQI_MUST_CHECK nq_status nqi_cells_create(nqi_cells *cells, const nqi_allocator 
 void nqi_cells_free(nqi_cells *cells, const nqi_allocator *a, size_t k);
 
 /*
- * The best partition into k cells, for 1 <= k <= points, into *cells, which has room for k. *lambda
+ * The best partition into k cells, for 1 <= k <= points, into *cells, which has room for k; fewer
+ * cells where values and importance differ by more than doubles can sum up. *lambda
  * is where to begin looking, 0 for no idea, and becomes a lambda at which it is best. Adds the
  * number of shortest paths that it took to *n_solved. NQ_E_NOMEM, NQ_E_CANCELLED.
  */

@@ -126,8 +126,21 @@ static nq_status solve_into(uint32_t **borders, nqi_path *p, double lambda)
     return NQ_OK;
 }
 
-/* The two paths at the ends of the bracket, crossed. Where there is no lower end, every value is a
- * cell of its own there. */
+/* A path of k1 cells, or where there is not so much room its first ones, the last of them up to the
+ * end. */
+static void take(nqi_cells *cells, const uint32_t *borders, size_t k1)
+{
+    const uint32_t end = borders[k1];
+    cells->k = NQI_MIN(cells->k, k1);
+    memcpy(cells->borders, borders, cells->k * sizeof *borders);
+    cells->borders[cells->k] = end;
+}
+
+/*
+ * The two paths at the ends of the bracket, crossed. Where there is no lower end, every value is a
+ * cell of its own there. But where values and importance are of so many orders of magnitude that
+ * distortions are lost in rounding, there are none of k cells and more: then the cells are fewer.
+ */
 static nq_status cross_ends(nqi_path *p, nqi_cells *cells, const bracket *b)
 {
     uint32_t *few = NULL, *many = NULL;
@@ -136,8 +149,12 @@ static nq_status cross_ends(nqi_path *p, nqi_cells *cells, const bracket *b)
     const size_t k1 = p->k;
     if (status == NQ_OK)
         status = solve_into(&many, p, b->low > 0 ? b->low : 0x1p-1000);
-    if (status == NQ_OK)
+    if (status == NQ_OK && k1 < cells->k && p->k > cells->k)
         cross(cells->borders, few, k1, many, cells->k);
+    else if (status == NQ_OK && p->k <= cells->k)
+        take(cells, many, p->k);
+    else if (status == NQ_OK)
+        take(cells, few, k1);
     if (many)
         nqi_free(a, many, (uint64_t)p->k + 1, sizeof *many);
     if (few)

@@ -552,6 +552,50 @@ static void one_value(void **state)
     }
 }
 
+/* Values and importance over so many orders of magnitude that distortions vanish beside others: no
+ * lambda leaves as many cells as asked for, and two paths that do not enclose it were once crossed
+ * all the same, beyond their ends. */
+static void out_of_all_proportion(void **state)
+{
+    (void)state;
+    const float w[] = {-22251340797313024.0f,    -44743.00390625f,         -7.9774545156396925e-05f,
+                       -1.2694179041261577e-09f, -1.1894302997502127e-18f, -9.0462524398603664e-30f,
+                       -5.5595992737394778e-32f, 4.76704468902701e-34f,    2.8159281424686916e-24f,
+                       3.5387688841013043e-24f,  6.3187835854437081e-20f,  7.8609113940749201e-19f,
+                       5.8274136384428576e-12f,  1.6006654335321002e-11f,  1.0279314665240236e-05f,
+                       1084.7449951171875f,      18045.869140625f,         1749682.25f,
+                       8.6735371284983201e+21f,  3.4267780602973041e+29f};
+    const float h[] = {2.6359986193824625e-08f,
+                       2.3683396568103823e-25f,
+                       3.510446299070929e+32f,
+                       4.236686834691028e-10f,
+                       4.236686834691028e-10f,
+                       1.8425553634709295e+28f,
+                       1.4719575927059358e-13f,
+                       2.6359986193824625e-08f,
+                       2.3683396568103823e-25f,
+                       3397593.5f,
+                       3397593.5f,
+                       4.236686834691028e-10f,
+                       3.510446299070929e+32f,
+                       1.8425553634709295e+28f,
+                       2.3683396568103823e-25f,
+                       1.4719575927059358e-13f,
+                       2.6359986193824625e-08f,
+                       3397593.5f,
+                       1.4719575927059358e-13f,
+                       3.510446299070929e+32f};
+    for (size_t i = 0; i < NQI_COUNT(all_methods); i++)
+        for (uint32_t k = 1; k <= NQI_COUNT(w); k++) {
+            nqi_kmeans_result r = run(w, h, NQI_COUNT(w), k, all_methods[i]);
+            assert_true(r.n_levels >= 1 && r.n_levels <= k);
+            for (size_t j = 0; j < r.n_levels; j++)
+                assert_true(r.levels[j] >= (double)w[0] && r.levels[j] <= (double)w[19] &&
+                            (j == 0 || r.levels[j] >= r.levels[j - 1]));
+            nqi_kmeans_free(&r);
+        }
+}
+
 static void nothing_has_no_levels(void **state)
 {
     (void)state;
@@ -807,6 +851,7 @@ int main(void)
         cmocka_unit_test(one_level_is_the_mean),
         cmocka_unit_test(one_weight),
         cmocka_unit_test(one_value),
+        cmocka_unit_test(out_of_all_proportion),
         cmocka_unit_test(nothing_has_no_levels),
         cmocka_unit_test(levels_within_limits),
         cmocka_unit_test(no_more_levels_than_values),
