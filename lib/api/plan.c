@@ -101,6 +101,16 @@ nq_status nq_plan_add_metadata(nq_plan *plan, const char *key, size_t key_bytes,
 
 /* ---- Solving and writing ------------------------------------------------------------------- */
 
+/* The record tells how it ended: trials of a search may have failed on the way. */
+static nq_status finish(nq_plan *plan, nq_status status)
+{
+    if (status == NQ_OK)
+        nqi_diag_set(&plan->diag, NQ_OK, "");
+    else if (plan->diag.status != status)
+        nqi_diag_set(&plan->diag, status, "no quantizer could be designed");
+    return status;
+}
+
 nq_status nq_plan_solve(nq_plan *plan)
 {
     if (!plan)
@@ -108,7 +118,7 @@ nq_status nq_plan_solve(nq_plan *plan)
     nqi_diag_set(&plan->diag, NQ_OK, "");
     if (plan->model.is_solved)
         return nqi_diag_set(&plan->diag, NQ_E_STATE, "the plan is solved already");
-    return nqi_model_solve(&plan->model, &plan->diag);
+    return finish(plan, nqi_model_solve(&plan->model, &plan->diag));
 }
 
 /* The sink as it is used: NULL writes nowhere. */
@@ -134,8 +144,8 @@ nq_status nq_plan_write(nq_plan *plan, const nq_sink *sink)
     if (status != NQ_OK)
         return nqi_diag_set(&plan->diag, status, "a sink that cannot write");
     if (!plan->model.is_solved)
-        NQI_TRY(nqi_model_solve(&plan->model, &plan->diag));
-    return nqi_model_write(&plan->model, used, &plan->diag);
+        NQI_TRY(finish(plan, nqi_model_solve(&plan->model, &plan->diag)));
+    return finish(plan, nqi_model_write(&plan->model, used, &plan->diag));
 }
 
 nq_status nq_plan_diag(const nq_plan *plan, nq_diag *diag)

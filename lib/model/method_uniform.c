@@ -10,11 +10,17 @@
  */
 #define LN2_OVER_6 0.11552453009332421
 
+/* Numbers that designs can still compute with, however far weights or importance are from 1. */
+static double within_reach(double x)
+{
+    return NQI_MAX(NQI_MIN(x, 0x1p900), 0x1p-900);
+}
+
 nq_status nqi_lambda_for_step(double *lambda, nqi_design_source *source, double step)
 {
     double h;
     NQI_TRY(nqi_source_mean_importance(&h, source));
-    *lambda = LN2_OVER_6 * h * step * step;
+    *lambda = within_reach(LN2_OVER_6 * h * step * step);
     return NQ_OK;
 }
 
@@ -22,7 +28,7 @@ nq_status nqi_step_for_lambda(double *step, nqi_design_source *source, double la
 {
     double h;
     NQI_TRY(nqi_source_mean_importance(&h, source));
-    *step = nqi_sqrt(lambda / (LN2_OVER_6 * h));
+    *step = within_reach(nqi_sqrt(lambda / (LN2_OVER_6 * h)));
     return NQ_OK;
 }
 
