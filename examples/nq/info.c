@@ -28,16 +28,39 @@ static double entropy_of(const uint64_t *counts, size_t n_levels, uint64_t n)
     return n ? bits / (double)n : 0;
 }
 
-static nq_status count(const counter *c, nq_decoder *decoder, uint64_t n, size_t n_levels)
+/* Counts n indices from element `first` on, of a channel's levels by the number that codes know. */
+static void count_channels(const counter *c, const nq_decoder *decoder, const nq_tensor_info *t,
+                           uint64_t first, size_t n)
 {
-    memset(c->counts, 0, n_levels * sizeof *c->counts);
-    for (uint64_t first = 0; first < n; first += AT_ONCE) {
-        const uint64_t left = n - first;
+    uint64_t inner = 1;
+    for (uint32_t i = t->channel_axis + 1; i < t->rank; i++)
+        inner *= t->dims[i];
+    for (size_t done = 0; done < n;) {
+        const uint64_t element = first + done;
+        const uint64_t left = inner - element % inner;
+        const size_t end = left < n - done ? done + (size_t)left : n;
+        const float *levels;
+        size_t n_levels;
+        uint32_t number = 0;
+        (void)!nq_decoder_channel_codebook(decoder, element / inner % t->n_channels, &levels,
+                                           &n_levels, &number);
+        for (; done < end; done++)
+            c->counts[number + c->indices[done]]++;
+    }
+}
+
+static nq_status count(const counter *c, nq_decoder *decoder, const nq_tensor_info *t)
+{
+    memset(c->counts, 0, t->n_levels * sizeof *c->counts);
+    for (uint64_t first = 0; first < t->n_elements; first += AT_ONCE) {
+        const uint64_t left = t->n_elements - first;
         const size_t n_now = left < AT_ONCE ? (size_t)left : AT_ONCE;
         const nq_status status = nq_decoder_read_indices(decoder, first, n_now, c->indices);
         if (status != NQ_OK)
             return status;
-        for (size_t i = 0; i < n_now; i++)
+        if (t->n_channels)
+            count_channels(c, decoder, t, first, n_now);
+        for (size_t i = 0; i < n_now && !t->n_channels; i++)
             c->counts[c->indices[i]]++; /* decoded indices are below n_levels */
     }
     return NQ_OK;
@@ -51,7 +74,8 @@ static int measure(report_row *row, const counter *c, const archive *a, uint64_t
     nq_diag_init(&diag);
     nq_status status = nq_decoder_create(&decoder, NULL, a->reader, i, NULL, &diag);
     if (status == NQ_OK) {
-        status = count(c, decoder, row->n_elements, row->n_levels);
+        const nq_tensor_info t = archive_tensor(a, i);
+        status = count(c, decoder, &t);
         if (status != NQ_OK && nq_decoder_diag(decoder, &diag) != NQ_OK)
             diag.status = status;
     }

@@ -42,8 +42,12 @@ static const option options[] = {
      "the finest that keeps within a rate (3.2bpw), a ratio (10x), a size\n"
      "(4096B, 300K, 1.5MiB), or the coarsest that keeps a signal-to-noise\n"
      "ratio (30dB, the default)"},
-    {"scope", 0, TRIED, "SCOPE", set_scope, "who shares a codebook: model (default) or tensor"},
-    {"axis", 0, TRIED, "N", NULL, NULL},
+    {"scope", 0, TRIED, "SCOPE", set_scope,
+     "who shares a codebook: model (default), tensor, or channel: each index\n"
+     "of one axis has its own; tensors that lack the axis, and those of less\n"
+     "than two dimensions, have one each"},
+    {"axis", 0, TRIED, "N", set_axis,
+     "of --scope channel and --importance-mean channel; default 0"},
     {"allocate", 0, TRIED, "slope", set_allocate,
      "steps or lambdas of codebooks such that all trade bits for weighted\n"
      "error at the same rate"},
@@ -76,7 +80,7 @@ static const option options[] = {
     {"min-elems", 0, TRIED, "N", set_min_elems,
      "store tensors of fewer elements as they are; default 1024"},
     {"rule", 0, TRIED, "'GLOB:KEY=VALUE,...'", set_rule,
-     "step, levels, lambda, method, scope, level, codec, density,\n"
+     "step, levels, lambda, method, scope, axis, level, codec, density,\n"
      "keep=yes|no, or lossless=yes|no for some tensors; of several that\n"
      "match a name the last one holds; each tensor with a goal of its own has\n"
      "a codebook of its own"},

@@ -96,6 +96,7 @@ int set_rdo(cli_options *o, const char *name, const char *value);
 int set_lossless(cli_options *o, const char *name, const char *value);
 int set_target(cli_options *o, const char *name, const char *value);
 int set_scope(cli_options *o, const char *name, const char *value);
+int set_axis(cli_options *o, const char *name, const char *value);
 int set_level(cli_options *o, const char *name, const char *value);
 int set_importance(cli_options *o, const char *name, const char *value);
 int set_importance_power(cli_options *o, const char *name, const char *value);

@@ -59,6 +59,11 @@ static int set_rule_scope(tensor_options *t, const char *name, const char *value
     return choose(&t->scope, choices_scope, name, value);
 }
 
+static int set_rule_axis(tensor_options *t, const char *name, const char *value)
+{
+    return read_axis(&t->channel_axis, name, value);
+}
+
 static int set_rule_level(tensor_options *t, const char *name, const char *value)
 {
     return choose(&t->level_rule, choices_level, name, value);
@@ -93,7 +98,7 @@ static const struct {
             {"lambda", set_rule_lambda},
             {"target", NULL},
             {"scope", set_rule_scope},
-            {"axis", NULL},
+            {"axis", set_rule_axis},
             {"level", set_rule_level},
             {"codec", set_rule_codec},
             {"keep", set_rule_keep},
@@ -122,8 +127,8 @@ static int read_setting(rule *r, const char *name, const char *text, size_t n)
                                : options_lacking(called);
     return cli_error(
         CLI_USAGE,
-        "%s '%s': unknown key \"%s\" (there are step, levels, lambda, method, scope, level, "
-        "codec, density, keep, lossless)",
+        "%s '%s': unknown key \"%s\" (there are step, levels, lambda, method, scope, axis, "
+        "level, codec, density, keep, lossless)",
         name, r->text, copy);
 }
 

@@ -21,7 +21,7 @@ const choice choices_method[] = {{"uniform", NQ_METHOD_UNIFORM, false},
                                  {NULL, 0, false}};
 const choice choices_scope[] = {{"model", NQ_SCOPE_MODEL, false},
                                 {"tensor", NQ_SCOPE_TENSOR, false},
-                                {"channel", NQ_SCOPE_CHANNEL, true},
+                                {"channel", NQ_SCOPE_CHANNEL, false},
                                 {NULL, 0, false}};
 const choice choices_level[] = {{"weighted", NQ_LEVEL_WEIGHTED, false},
                                 {"mean", NQ_LEVEL_MEAN, false},
@@ -103,6 +103,15 @@ int read_integer(uint64_t *out, const char *name, const char *value, uint64_t le
                          least);
     return cli_error(CLI_USAGE, "%s: \"%s\" is not a whole number from %" PRIu64 " to %" PRIu64,
                      name, value, least, most);
+}
+
+int read_axis(uint32_t *out, const char *name, const char *value)
+{
+    uint64_t axis = 0;
+    const int code = read_integer(&axis, name, value, 0, NQ_MAX_RANK - 1);
+    if (code == CLI_DONE)
+        *out = (uint32_t)axis;
+    return code;
 }
 
 /* ---- Quantizer and code -------------------------------------------------------------------- */
@@ -215,6 +224,11 @@ int set_target(cli_options *o, const char *name, const char *value)
 int set_scope(cli_options *o, const char *name, const char *value)
 {
     return choose(&o->plan.scope, choices_scope, name, value);
+}
+
+int set_axis(cli_options *o, const char *name, const char *value)
+{
+    return read_axis(&o->plan.channel_axis, name, value);
 }
 
 int set_level(cli_options *o, const char *name, const char *value)

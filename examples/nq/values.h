@@ -28,6 +28,9 @@ int read_number(double *out, const char *name, const char *value, double least, 
 
 int read_integer(uint64_t *out, const char *name, const char *value, uint64_t least, uint64_t most);
 
+/* An axis of a tensor. */
+int read_axis(uint32_t *out, const char *name, const char *value);
+
 /* The word for a value of a choice, "?" for none. */
 const char *choice_word(const choice *choices, uint32_t value);
 

@@ -146,12 +146,15 @@ NQ_API NQ_NODISCARD nq_status nq_decoder_codebook(const nq_decoder *decoder, con
                                                   size_t *n_levels) NQ_NOEXCEPT;
 
 /*
- * The same for one channel: an index of the tensor's channel_axis (nq_tensor_info). NQ_OK; NQ_E_ARG,
- * also for a channel that there is not, or a tensor without channels. Since 0.1.
+ * The same for one channel: an index of the tensor's channel_axis (nq_tensor_info). *number (may be
+ * NULL) is what the tensor's code calls the channel's first level: index plus number is what has been
+ * coded, which channels have in common. NQ_OK; NQ_E_ARG, also for a channel that there is not, or a
+ * tensor without channels. Since 0.1.
  */
 NQ_API NQ_NODISCARD nq_status nq_decoder_channel_codebook(const nq_decoder *decoder,
                                                           uint64_t channel, const float **levels,
-                                                          size_t *n_levels) NQ_NOEXCEPT;
+                                                          size_t *n_levels,
+                                                          uint32_t *number) NQ_NOEXCEPT;
 
 /* Where and why the last read failed. NQ_OK, NQ_E_ARG, NQ_E_ABI. Since 0.1. */
 NQ_API NQ_NODISCARD nq_status nq_decoder_diag(const nq_decoder *decoder,

@@ -42,7 +42,8 @@ enum {
 enum {
     NQ_SCOPE_MODEL = 0, /* all quantized tensors: "all layers together", as in the paper */
     NQ_SCOPE_TENSOR = 1,
-    NQ_SCOPE_CHANNEL = 2 /* each index of one axis */
+    NQ_SCOPE_CHANNEL = 2 /* each index of channel_axis, one code for all of a tensor; tensors of less
+                            than two dimensions, and those without that axis, as NQ_SCOPE_TENSOR */
 };
 
 /* Which value stands for the weights of a cell. The values are part of the file format. */
@@ -231,7 +232,8 @@ typedef struct nq_plan_tensor_report {
     uint32_t is_quantized;
     uint32_t method;               /* NQ_METHOD_* */
     uint32_t codec;                /* NQ_CODEC_* that was chosen */
-    uint32_t n_levels;             /* of the tensor's codebook */
+    uint32_t n_levels;             /* of the tensor's codebook; with channels, those that codes tell
+                                      apart: at least as many as any channel has */
     uint32_t codebook;             /* its number in the file */
     uint32_t ignores_importance;   /* 1: all of it was zero in the scope, taken as none */
     uint32_t level_rule;
@@ -244,6 +246,8 @@ typedef struct nq_plan_tensor_report {
     double sqnr_db;
     double max_abs_error;
     double weighted_distortion;
+    uint32_t n_channels;           /* that have levels of their own; 0: all elements have the same */
+    uint32_t unused;               /* 0 */
 } nq_plan_tensor_report;
 
 /*

@@ -444,13 +444,16 @@ nq_status nq_decoder_codebook(const nq_decoder *decoder, const float **levels, s
 }
 
 nq_status nq_decoder_channel_codebook(const nq_decoder *decoder, uint64_t channel,
-                                      const float **levels, size_t *n_levels)
+                                      const float **levels, size_t *n_levels,
+                                      uint32_t *number)
 {
     if (!decoder || !levels || !n_levels || channel >= decoder->n_channels)
         return NQ_E_ARG;
     const nqi_channel *c = &decoder->channels[channel];
     *n_levels = (size_t)c->last - c->first + 1;
     *levels = decoder->levels + c->at;
+    if (number)
+        *number = c->first;
     return NQ_OK;
 }
 

@@ -115,7 +115,7 @@ nq_status nqi_plan_options_read(nq_plan_options *full, const nq_plan_options *gi
         NQI_TRY(nqi_versioned_read(full, (uint32_t)sizeof *full, given, PLAN_OPTIONS_FIRST_SIZE));
     NQI_TRY(check_enum(full->method, NQ_METHOD_ECSQ, NQ_METHOD_ECSQ));
     NQI_TRY(check_target(full->target, full->target_value));
-    NQI_TRY(check_enum(full->scope, NQ_SCOPE_TENSOR, NQ_SCOPE_CHANNEL));
+    NQI_TRY(check_enum(full->scope, NQ_SCOPE_CHANNEL, NQ_SCOPE_CHANNEL));
     NQI_TRY(check_enum(full->level_rule, NQ_LEVEL_GRID, NQ_LEVEL_GRID));
     NQI_TRY(check_codec(full->codec));
     NQI_TRY(check_shaping(full));
@@ -157,7 +157,7 @@ nq_status nqi_plan_tensor_options_read(nq_plan_tensor_options *full,
     if (full->method != NQ_INHERIT)
         NQI_TRY(check_enum(full->method, NQ_METHOD_ECSQ, NQ_METHOD_ECSQ));
     if (full->scope != NQ_INHERIT)
-        NQI_TRY(check_enum(full->scope, NQ_SCOPE_TENSOR, NQ_SCOPE_CHANNEL));
+        NQI_TRY(check_enum(full->scope, NQ_SCOPE_CHANNEL, NQ_SCOPE_CHANNEL));
     if (full->level_rule != NQ_INHERIT)
         NQI_TRY(check_enum(full->level_rule, NQ_LEVEL_GRID, NQ_LEVEL_GRID));
     if (full->codec != NQ_INHERIT)

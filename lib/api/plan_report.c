@@ -25,6 +25,14 @@ static void count_elements(uint64_t *n_elements, uint64_t *n_quantized, const nq
     }
 }
 
+static uint32_t count_codebooks(const nqi_model *m)
+{
+    uint32_t n = 0;
+    for (uint64_t i = 0; i < m->n_groups; i++)
+        n += nqi_group_leads(&m->groups[i]);
+    return n;
+}
+
 static uint32_t count_tables(const nqi_model *m)
 {
     uint32_t n = 0;
@@ -45,7 +53,7 @@ nq_status nq_plan_get_report(const nq_plan *plan, nq_plan_report *report)
         return NQ_E_STATE;
     nq_plan_report full = {.struct_size = sizeof full,
                            .n_tensors = (uint32_t)m->n_tensors,
-                           .n_codebooks = (uint32_t)m->n_groups,
+                           .n_codebooks = count_codebooks(m),
                            .n_tables = count_tables(m),
                            .original_bytes = nqi_model_original_bytes(m)};
     count_elements(&full.n_elements, &full.n_quantized_elements, m);
@@ -78,11 +86,14 @@ static void describe_group(nq_plan_tensor_report *r, const nqi_model *m, const n
     const nqi_model_group *g = &m->groups[t->group];
     r->is_quantized = 1;
     r->method = g->options.method;
-    r->n_levels = g->quantizer.n_levels;
-    r->codebook = t->group;
+    r->n_levels = g->n_numbers;
+    r->codebook = g->codebook;
     r->ignores_importance = g->ignores_importance;
+    for (uint32_t i = 1; i < g->channel.count; i++)
+        r->ignores_importance |= g[i].ignores_importance;
     r->level_rule = g->options.level_rule;
-    r->step = g->quantizer.step;
+    r->step = nqi_group_step(g);
+    r->n_channels = g->channel.count;
     r->entropy_bits = entropy(t);
 }
 

@@ -156,7 +156,12 @@ nq_status nqi_group_average(nqi_model *m, nqi_model_group *g, nqi_progress_state
     void *averages, *counts;
     if (!g->has_importance || m->options.importance_mean == NQ_IMPORTANCE_EACH)
         return NQ_OK;
-    progress->total += g->n_elements;
+    if (!nqi_group_leads(g)) { /* the tensor's first channel has them */
+        g->parts[0].h = (g - g->channel.number)->parts[0].h;
+        return NQ_OK;
+    }
+    for (uint32_t i = 0; i < g->n; i++)
+        progress->total += m->tensors[g->tensors[i]].n;
     nq_status status = nqi_alloc_zero(&averages, &m->env.allocator, g->n, sizeof *g->averages);
     g->averages = averages;
     if (status == NQ_OK) {

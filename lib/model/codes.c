@@ -111,7 +111,7 @@ static nq_status make_code(nqi_encoder **out, const choice *c, uint32_t codec,
 {
     const bool is_huffman = codec == NQ_CODEC_HUFFMAN || codec == NQ_CODEC_HUFFMAN_GAPS;
     const uint32_t max_length = is_huffman ? c->m->options.max_code_length : 0;
-    return nqi_encoder_create(out, &c->m->env.allocator, codec, c->g->quantizer.n_levels,
+    return nqi_encoder_create(out, &c->m->env.allocator, codec, c->g->n_numbers,
                               max_length, codec == NQ_CODEC_FIXED ? NULL : counts,
                               NQI_ENCODER_EXACT, c->m->env.cpu);
 }
@@ -207,7 +207,7 @@ static uint32_t find_members(choice *c, uint32_t code, bool is_first)
 
 static void sum_members(choice *c)
 {
-    memset(c->sums, 0, c->g->quantizer.n_levels * sizeof *c->sums);
+    memset(c->sums, 0, c->g->n_numbers * sizeof *c->sums);
     for (uint32_t i = 0; i < c->g->n; i++) {
         const nqi_model_tensor *t = tensor_of(c, i);
         for (uint32_t k = 0; c->is_member[i] && k < t->n_counts; k++)
@@ -414,10 +414,10 @@ static nq_status choose(choice *c)
     return assign_codes(c);
 }
 
-nq_status nqi_group_choose_codes(nqi_model *m, nqi_model_group *g, nq_diag *diag)
+static nq_status choose_for_group(nqi_model *m, nqi_model_group *g, nq_diag *diag)
 {
     const nqi_allocator *a = &m->env.allocator;
-    const uint32_t n_levels = g->quantizer.n_levels;
+    const uint32_t n_levels = g->n_numbers;
     void *offers = NULL, *members = NULL, *counts = NULL, *sums = NULL;
     nq_status status = nqi_alloc(&offers, a, g->n, sizeof(offer));
     if (status == NQ_OK)
@@ -437,4 +437,15 @@ nq_status nqi_group_choose_codes(nqi_model *m, nqi_model_group *g, nq_diag *diag
     nqi_free(a, counts, n_levels, sizeof(uint64_t));
     nqi_free(a, sums, n_levels, sizeof(uint64_t));
     return status == NQ_OK ? NQ_OK : nqi_diag_set(diag, status, "no code could be made");
+}
+
+nq_status nqi_model_choose_codes(nqi_model *m, nq_diag *diag)
+{
+    const nq_status status = nqi_model_join_channels(m);
+    if (status != NQ_OK)
+        return nqi_diag_set(diag, status, "out of memory for levels of channels");
+    for (uint64_t i = 0; i < m->n_groups; i++)
+        if (nqi_group_leads(&m->groups[i]))
+            NQI_TRY(choose_for_group(m, &m->groups[i], diag));
+    return NQ_OK;
 }

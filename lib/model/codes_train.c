@@ -39,18 +39,14 @@ static void quantize_tensor(void *arg, uint64_t index, uint32_t worker)
     const quantizing *q = arg;
     const nqi_training_set *set = q->set;
     const nqi_model_tensor *t = tensor_of(q->m, q->g, (uint32_t)index);
-    float w[NQI_SLICE_ELEMS];
-    double h[NQI_SLICE_ELEMS];
     uint64_t first = 0;
     (void)worker;
     for (uint64_t s = index > 0 ? set->ends[index - 1] : 0; s < set->ends[index]; s++) {
         uint16_t *out = set->indices + (set->stretches[s].indices - set->indices);
         for (size_t done = 0; done < set->stretches[s].n; done += NQI_SLICE_ELEMS) {
             const size_t n = NQI_MIN(set->stretches[s].n - done, NQI_SLICE_ELEMS);
-            nqi_weights_load(w, &q->g->parts[t->part], first + done, n);
-            if (q->g->quantizer.has_importance)
-                nqi_weights_load_importance(h, &q->g->parts[t->part], first + done, n);
-            nqi_quantizer_assign(&q->g->quantizer, out + done, w, h, n);
+            nqi_quantized to = {.indices = out + done};
+            nqi_model_quantize(&to, q->m, t, first + done, n);
         }
         first += STRETCH * q->stride;
     }
@@ -136,7 +132,7 @@ nq_status nqi_training_set_train(nqi_encoder **out, const nqi_training_set *set,
 {
     nqi_rans_training training = {.a = &m->env.allocator,
                                   .cpu = m->env.cpu,
-                                  .n_levels = g->quantizer.n_levels,
+                                  .n_levels = g->n_numbers,
                                   .stretches = set->trained,
                                   .is_sparse = is_sparse};
     const uint64_t all = count_elements(m, g, takes_part);

@@ -12,24 +12,86 @@ typedef struct numbers {
     uint32_t *own;       /* by tensor */
 } numbers;
 
-static nq_status add_codebook(uint32_t *id, nqi_writer *w, const nqi_model_group *g)
+/* A codebook without levels. */
+static nqi_codebook_desc codebook_of(const nqi_model_group *g)
 {
-    const nqi_quantizer *q = &g->quantizer;
+    return (nqi_codebook_desc){.storage = NQ_LEVELS_F32,
+                               .method = g->options.method,
+                               .level_rule = g->options.level_rule,
+                               .n_levels = g->n_numbers,
+                               .step = nqi_group_step(g)};
+}
+
+/* As f32 or, where levels are on a grid, as what is smaller: both decode to the same. */
+static nq_status add_smallest(uint32_t *id, nqi_writer *w, nqi_codebook_desc *desc)
+{
     uint64_t grid_bytes, f32_bytes;
-    nqi_codebook_desc desc = {.storage = NQ_LEVELS_F32,
-                              .method = g->options.method,
-                              .level_rule = g->options.level_rule,
-                              .n_levels = q->n_levels,
-                              .step = q->step,
-                              .levels = q->levels,
-                              .cells = q->cells};
-    if (q->is_grid) { /* both decode to the same levels */
-        NQI_TRY(nqi_codebook_bytes(&f32_bytes, &desc));
-        desc.storage = NQ_LEVELS_GRID;
-        NQI_TRY(nqi_codebook_bytes(&grid_bytes, &desc));
-        desc.storage = grid_bytes <= f32_bytes ? NQ_LEVELS_GRID : NQ_LEVELS_F32;
+    if (desc->cells) {
+        NQI_TRY(nqi_codebook_bytes(&f32_bytes, desc));
+        desc->storage = NQ_LEVELS_GRID;
+        NQI_TRY(nqi_codebook_bytes(&grid_bytes, desc));
+        desc->storage = grid_bytes <= f32_bytes ? NQ_LEVELS_GRID : NQ_LEVELS_F32;
     }
-    return nqi_writer_add_codebook(id, w, &desc);
+    return nqi_writer_add_codebook(id, w, desc);
+}
+
+/* Copies the levels of all channels behind each other. */
+static void gather_channels(nqi_channel_desc *channels, float *levels, int64_t *cells,
+                            const nqi_model_group *leader)
+{
+    size_t at = 0;
+    for (uint32_t i = 0; i < leader->channel.count; i++) {
+        const nqi_quantizer *q = &leader[i].quantizer;
+        channels[i] = (nqi_channel_desc){
+            .first = leader[i].channel.first, .n_levels = q->n_levels, .step = q->step};
+        for (uint32_t k = 0; k < q->n_levels; k++, at++) {
+            levels[at] = q->levels[k];
+            if (q->is_grid)
+                cells[at] = q->cells[k];
+        }
+    }
+}
+
+static nq_status add_channels(uint32_t *id, nqi_writer *w, const nqi_model *m,
+                              const nqi_model_group *leader)
+{
+    const nqi_allocator *a = &m->env.allocator;
+    nqi_codebook_desc desc = codebook_of(leader);
+    void *channels = NULL, *levels = NULL, *cells = NULL;
+    uint64_t n = 0;
+    bool is_grid = true;
+    for (uint32_t i = 0; i < leader->channel.count; i++) {
+        n += leader[i].quantizer.n_levels;
+        is_grid = is_grid && leader[i].quantizer.is_grid;
+    }
+    nq_status status = nqi_alloc(&channels, a, leader->channel.count, sizeof(nqi_channel_desc));
+    if (status == NQ_OK)
+        status = nqi_alloc(&levels, a, n, sizeof(float));
+    if (status == NQ_OK)
+        status = nqi_alloc(&cells, a, n, sizeof(int64_t));
+    if (status == NQ_OK) {
+        gather_channels(channels, levels, cells, leader);
+        desc.n_channels = leader->channel.count;
+        desc.channels = channels;
+        desc.levels = levels;
+        desc.cells = is_grid ? cells : NULL;
+        status = add_smallest(id, w, &desc);
+    }
+    nqi_free(a, channels, leader->channel.count, sizeof(nqi_channel_desc));
+    nqi_free(a, levels, n, sizeof(float));
+    nqi_free(a, cells, n, sizeof(int64_t));
+    return status;
+}
+
+static nq_status add_codebook(uint32_t *id, nqi_writer *w, const nqi_model *m,
+                              const nqi_model_group *g)
+{
+    if (nqi_group_is_channel(g))
+        return add_channels(id, w, m, g);
+    nqi_codebook_desc desc = codebook_of(g);
+    desc.levels = g->quantizer.levels;
+    desc.cells = g->quantizer.is_grid ? g->quantizer.cells : NULL;
+    return add_smallest(id, w, &desc);
 }
 
 static nq_status add_table(uint32_t *id, nqi_writer *w, uint32_t codec, const nqi_encoder *encoder)
@@ -44,9 +106,9 @@ static nq_status add_table(uint32_t *id, nqi_writer *w, uint32_t codec, const nq
 
 static nq_status add_tables(const nqi_model *m, nqi_writer *w, const numbers *ids)
 {
-    for (uint64_t i = 0; i < m->n_groups;
-         i++) /* first, so that a group's number is its codebook's */
-        NQI_TRY(add_codebook(&ids->codebooks[i], w, &m->groups[i]));
+    for (uint64_t i = 0; i < m->n_groups; i++) /* first, so that they have these numbers */
+        if (nqi_group_leads(&m->groups[i]))
+            NQI_TRY(add_codebook(&ids->codebooks[i], w, m, &m->groups[i]));
     for (uint64_t i = 0; i < m->n_groups; i++)
         for (uint32_t k = 0; k < NQI_N_CODES; k++)
             NQI_TRY(add_table(&ids->shared[i * NQI_N_CODES + k], w, nqi_code_codec(k),
@@ -90,6 +152,7 @@ static nq_status add_tensor(const nqi_model *m, nqi_writer *w, uint64_t i, const
     if (t->group != NQI_NO_GROUP) {
         desc.block_log2 = nqi_model_block_log2(m);
         desc.codebook = ids->codebooks[t->group];
+        desc.axis = t->options.channel_axis;
         desc.table = t->own ? ids->own[i] : ids->shared[t->group * NQI_N_CODES + t->code];
     } else if (t->codec != NQ_CODEC_STORED) {
         desc.block_log2 = nqi_model_block_log2(m);

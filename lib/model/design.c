@@ -16,22 +16,43 @@ typedef struct counting {
     nqi_model_group *g;
 } counting;
 
-/* Keeps the slots that a tensor uses. Slots become levels when it is known which are used. */
+/* Where the counts of a part go: to its tensor, or to the channel that the group is. */
+typedef struct count_list {
+    nqi_level_count **counts;
+    uint32_t *n;
+} count_list;
+
+static count_list list_of(nqi_model *m, nqi_model_group *g, size_t part)
+{
+    nqi_model_tensor *t = &m->tensors[g->tensors[part]];
+    return nqi_group_is_channel(g) ? (count_list){&g->channel.counts, &g->channel.n_counts}
+                                   : (count_list){&t->counts, &t->n_counts};
+}
+
+static void free_counts(nqi_model *m, const count_list *list)
+{
+    nqi_free(&m->env.allocator, *list->counts, *list->n, sizeof **list->counts);
+    *list->counts = NULL;
+    *list->n = 0;
+}
+
+/* Keeps the slots that a part uses. Slots become levels when it is known which are used. */
 static nq_status keep_counts(void *user, size_t part, uint32_t first, const uint64_t *counts,
                              uint32_t n_slots)
 {
     const counting *c = user;
-    nqi_model_tensor *t = &c->m->tensors[c->g->tensors[part]];
+    const count_list list = list_of(c->m, c->g, part);
     uint32_t n_used = 0, at = 0;
     void *memory;
     for (uint32_t i = 0; i < n_slots; i++)
         n_used += counts[i] != 0;
     NQI_TRY(nqi_alloc(&memory, &c->m->env.allocator, n_used, sizeof(nqi_level_count)));
-    t->counts = memory;
-    t->n_counts = n_used;
+    nqi_level_count *kept = memory;
     for (uint32_t i = 0; i < n_slots; i++)
         if (counts[i] != 0)
-            t->counts[at++] = (nqi_level_count){.level = first + i, .count = counts[i]};
+            kept[at++] = (nqi_level_count){.level = first + i, .count = counts[i]};
+    *list.counts = kept;
+    *list.n = n_used;
     return NQ_OK;
 }
 
@@ -40,20 +61,21 @@ static nq_status keep_measured(void *user, size_t part, const uint64_t *counts,
                                const nqi_distortion *distortion)
 {
     const counting *c = user;
-    nqi_model_tensor *t = &c->m->tensors[c->g->tensors[part]];
-    t->distortion = *distortion;
-    nqi_free(&c->m->env.allocator, t->counts, t->n_counts, sizeof *t->counts);
-    t->counts = NULL;
-    t->n_counts = 0;
+    const count_list list = list_of(c->m, c->g, part);
+    if (nqi_group_is_channel(c->g))
+        c->g->channel.distortion = *distortion;
+    else
+        c->m->tensors[c->g->tensors[part]].distortion = *distortion;
+    free_counts(c->m, &list);
     return keep_counts(user, part, 0, counts, c->g->quantizer.n_levels);
 }
 
-static void number_counts(nqi_model *m, const nqi_model_group *g)
+static void number_counts(nqi_model *m, nqi_model_group *g)
 {
     for (uint32_t i = 0; i < g->n; i++) {
-        nqi_model_tensor *t = &m->tensors[g->tensors[i]];
-        for (uint32_t k = 0; k < t->n_counts; k++)
-            t->counts[k].level = nqi_quantizer_level(&g->quantizer, t->counts[k].level);
+        const count_list list = list_of(m, g, i);
+        for (uint32_t k = 0; k < *list.n; k++)
+            (*list.counts)[k].level = nqi_quantizer_level(&g->quantizer, (*list.counts)[k].level);
     }
 }
 
@@ -125,6 +147,9 @@ void nqi_group_forget_design(nqi_model *m, nqi_model_group *g)
         t->n_counts = 0;
         t->codec = NQ_CODEC_STORED;
     }
+    nqi_free(a, g->channel.counts, g->channel.n_counts, sizeof *g->channel.counts);
+    g->channel.counts = NULL;
+    g->channel.n_counts = 0;
     for (uint32_t i = 0; i < NQI_N_CODES; i++) {
         nqi_encoder_destroy(g->codes[i]);
         g->codes[i] = NULL;
@@ -206,6 +231,11 @@ static nq_status check_targets(const nqi_model *m, nq_diag *diag)
     return NQ_OK;
 }
 
+static bool is_before(const nq_diag *a, const nq_diag *b)
+{
+    return a->tensor < b->tensor || (a->tensor == b->tensor && a->element < b->element);
+}
+
 /* Scans all groups, so that of several tensors with unfit numbers the first one is reported. */
 static nq_status scan_groups(nqi_model *m, nqi_progress_state *progress, nq_diag *diag)
 {
@@ -215,7 +245,7 @@ static nq_status scan_groups(nqi_model *m, nqi_progress_state *progress, nq_diag
         const nq_status status = nqi_group_scan(m, &m->groups[i], progress, diag);
         if (status != NQ_OK && status != NQ_E_NUMERIC)
             return status;
-        if (status == NQ_E_NUMERIC && (first.status == NQ_OK || diag->tensor < first.tensor))
+        if (status == NQ_E_NUMERIC && (first.status == NQ_OK || is_before(diag, &first)))
             first = *diag;
     }
     if (first.status != NQ_OK)
@@ -260,9 +290,7 @@ static nq_status solve_groups(nqi_model *m, nq_diag *diag)
         NQI_TRY(design_groups(m, &designing, diag));
     if (nqi_target_is_outcome(target) && target != NQ_TARGET_SQNR_DB)
         return NQ_OK; /* the search has chosen codes */
-    for (uint64_t i = 0; i < m->n_groups; i++)
-        NQI_TRY(nqi_group_choose_codes(m, &m->groups[i], diag));
-    return NQ_OK;
+    return nqi_model_choose_codes(m, diag);
 }
 
 nq_status nqi_model_solve(nqi_model *m, nq_diag *diag)

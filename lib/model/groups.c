@@ -1,6 +1,7 @@
 /*
  * Who shares a codebook: all quantized tensors of one method, target and level rule where the scope
- * is the model, a tensor alone where its scope or a target of its own says so.
+ * is the model, a tensor alone where its scope or a target of its own says so, one channel of it where
+ * its scope is that.
  */
 #include "model/model.h"
 
@@ -8,7 +9,7 @@
 
 static bool is_alone(const nqi_model_tensor *t)
 {
-    return t->has_own_target || t->options.scope == NQ_SCOPE_TENSOR;
+    return t->has_own_target || t->options.scope != NQ_SCOPE_MODEL;
 }
 
 /* Tensors of the model's scope share by method and level rule: one group for each pair at most. */
@@ -40,7 +41,7 @@ static nq_status find_group(nqi_model_group **out, nqi_model *m, shared_groups *
     return NQ_OK;
 }
 
-static nq_status join_group(nqi_model_group *g, nqi_model *m, uint32_t tensor)
+static nq_status join_group(nqi_model_group *g, nqi_model *m, uint32_t tensor, uint64_t n_elements)
 {
     const uint32_t capacity = g->capacity;
     uint64_t grown = capacity;
@@ -51,7 +52,27 @@ static nq_status join_group(nqi_model_group *g, nqi_model *m, uint32_t tensor)
     g->capacity = (uint32_t)grown;
     NQI_TRY(status);
     g->tensors[g->n++] = tensor;
-    g->n_elements += m->tensors[tensor].n;
+    g->n_elements += n_elements;
+    return NQ_OK;
+}
+
+static nq_status join_whole(nqi_model *m, shared_groups *shared, uint32_t tensor)
+{
+    nqi_model_group *g;
+    NQI_TRY(find_group(&g, m, shared, &m->tensors[tensor]));
+    return join_group(g, m, tensor, m->tensors[tensor].n);
+}
+
+/* A group for each channel. */
+static nq_status join_channels(nqi_model *m, shared_groups *shared, uint32_t tensor)
+{
+    const uint32_t count = nqi_tensor_channels(&m->tensors[tensor]);
+    for (uint32_t i = 0; i < count; i++) {
+        nqi_model_group *g;
+        NQI_TRY(find_group(&g, m, shared, &m->tensors[tensor]));
+        g->channel = (nqi_model_channel){.number = i, .count = count};
+        NQI_TRY(join_group(g, m, tensor, m->tensors[tensor].n / count));
+    }
     return NQ_OK;
 }
 
@@ -74,8 +95,13 @@ static nq_status make_parts(nqi_model_group *g, nqi_model *m, nq_diag *diag)
             return nqi_diag_at(diag, NQ_E_ARG,
                                "importance for some tensors of a codebook, but not for all",
                                t->has_importance ? g->tensors[0] : g->tensors[i], NQ_NONE, NQ_NONE);
-        g->parts[i] = nqi_weights_all(&t->view, &t->importance, &plain);
-        t->group = (uint32_t)(g - m->groups);
+        if (nqi_group_is_channel(g))
+            g->parts[i] = nqi_weights_channel(&t->view, &t->importance, &plain, g->channel.count,
+                                              nqi_tensor_inner(t), g->channel.number);
+        else
+            g->parts[i] = nqi_weights_all(&t->view, &t->importance, &plain);
+        if (nqi_group_leads(g))
+            t->group = (uint32_t)(g - m->groups);
         t->part = i;
     }
     return NQ_OK;
@@ -87,12 +113,11 @@ nq_status nqi_groups_form(nqi_model *m, nq_diag *diag)
     for (uint32_t i = 0; i < N_METHODS * N_RULES; i++)
         shared.group[i] = NQ_NONE;
     for (uint64_t i = 0; i < m->n_tensors; i++) {
-        nqi_model_group *g;
         if (!m->tensors[i].is_quantized)
             continue;
-        nq_status status = find_group(&g, m, &shared, &m->tensors[i]);
-        if (status == NQ_OK)
-            status = join_group(g, m, (uint32_t)i);
+        const nq_status status = nqi_tensor_channels(&m->tensors[i]) > 0
+                                     ? join_channels(m, &shared, (uint32_t)i)
+                                     : join_whole(m, &shared, (uint32_t)i);
         if (status != NQ_OK)
             return nqi_diag_set(diag, status, "out of memory for the design");
     }

@@ -6,6 +6,7 @@
  *     groups.c    who shares a codebook
  *     scan.c      one pass over a group's weights and importance before the design
  *     average.c   importance averaged over tensors or channels
+ *     channels.c  groups of a tensor's channels together: numbers for codes, indices of elements
  *     design.c    levels, and how often each tensor uses each
  *     codes.c     which code each tensor gets, and who shares a code table
  *     lossless.c  tensors that are coded without loss
@@ -63,7 +64,7 @@ typedef struct nqi_model_tensor {
     nqi_importance importance; /* as given; ones without */
 
     /* What the design found. */
-    uint32_t group; /* NQI_NO_GROUP for stored ones */
+    uint32_t group; /* NQI_NO_GROUP for stored ones; the first of its channels */
     uint32_t part;  /* its number in the group */
     nqi_level_count *counts;
     uint32_t n_counts;
@@ -80,7 +81,17 @@ typedef struct nqi_model_tensor {
     nqi_distortion distortion;
 } nqi_model_tensor;
 
-/* Tensors that share a codebook. */
+/* What a group has if it is one channel of a tensor. */
+typedef struct nqi_model_channel {
+    uint32_t number; /* along the axis: the group of 0 leads those of the tensor's others */
+    uint32_t count;  /* of the tensor's channels; 0: the group is of whole tensors */
+    uint32_t first;  /* what codes call its first level */
+    uint32_t n_counts;
+    nqi_level_count *counts; /* of levels */
+    nqi_distortion distortion;
+} nqi_model_channel;
+
+/* Tensors that share a codebook, or one channel of a tensor. */
 typedef struct nqi_model_group {
     nq_plan_tensor_options
         options; /* of its first tensor: method, target and level rule are all's */
@@ -99,8 +110,24 @@ typedef struct nqi_model_group {
     bool is_designed;
     nqi_quantizer quantizer;
     double *decoded[NQI_N_WEIGHT_TYPES]; /* levels as each type rounds them, where it occurs */
-    nqi_encoder *codes[NQI_N_CODES];     /* those that are used, and perhaps others */
+    nqi_model_channel channel;
+
+    /* Of a group that leads, for all channels of its tensor. */
+    uint32_t codebook;               /* its number in the file */
+    uint32_t n_numbers;              /* of levels, that codes tell apart */
+    nqi_encoder *codes[NQI_N_CODES]; /* those that are used, and perhaps others */
 } nqi_model_group;
+
+static inline bool nqi_group_is_channel(const nqi_model_group *g)
+{
+    return g->channel.count > 0;
+}
+
+/* Whether codes are the group's affair: it is of whole tensors, or a tensor's first channel. */
+static inline bool nqi_group_leads(const nqi_model_group *g)
+{
+    return g->channel.number == 0;
+}
 
 /* Where names part: at one bit of one symbol, see names.c. */
 typedef struct nqi_name_node {
@@ -213,8 +240,33 @@ void nqi_group_forget_design(nqi_model *m, nqi_model_group *g);
 /* Distortion (importance 1) and counts of the group's tensors with the levels that there are. */
 nq_status nqi_group_measure(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress);
 
-/* Codes for the tensors of a group that has levels. */
-nq_status nqi_group_choose_codes(nqi_model *m, nqi_model_group *g, nq_diag *diag);
+/* Codes for the tensors of all groups, which have levels. */
+nq_status nqi_model_choose_codes(nqi_model *m, nq_diag *diag);
+
+/* ---- Channels ------------------------------------------------------------------------------ */
+
+/* How many channels have codebooks of their own; 0: the tensor is quantized as a whole. */
+uint32_t nqi_tensor_channels(const nqi_model_tensor *t);
+
+/* Elements of one channel that lie behind each other. */
+uint64_t nqi_tensor_inner(const nqi_model_tensor *t);
+
+/* The step of a codebook; of channels the one that all have, or 0. */
+double nqi_group_step(const nqi_model_group *leader);
+
+/* Numbers codebooks, and levels for codes; joins the counts of channels to their tensors'. */
+nq_status nqi_model_join_channels(nqi_model *m);
+
+/* Where to put what elements of a quantized tensor become. */
+typedef struct nqi_quantized {
+    uint16_t *indices; /* as codes number them */
+    double *values;    /* that they decode to; may be NULL, as the next */
+    float *weights;    /* before pruning */
+} nqi_quantized;
+
+/* Quantizes elements first .. first + n - 1 of a tensor; n is NQI_SLICE_ELEMS at most. */
+void nqi_model_quantize(nqi_quantized *out, const nqi_model *m, const nqi_model_tensor *t,
+                        uint64_t first, size_t n);
 
 /* The code that a quantized tensor was given. */
 const nqi_encoder *nqi_model_encoder(const nqi_model *m, const nqi_model_tensor *t);

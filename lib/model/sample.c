@@ -12,6 +12,9 @@
 #define WHOLE_ELEMS  (UINT64_C(1) << 12)
 #define RUN_ELEMS    UINT64_C(256)
 
+/* Channels of a tensor that are in the sample, at least. */
+#define MIN_CHANNELS 8u
+
 /* What a level takes in a codebook, and what its entry in a code table does. */
 #define LEVEL_BYTES 4.0
 #define ENTRY_BITS  5.0
@@ -22,17 +25,39 @@
 static void thin(nqi_weights *part, uint64_t thinning)
 {
     const uint64_t n = nqi_weights_count(part);
-    if (n < WHOLE_ELEMS || thinning < 2 || part->n_runs != 1)
+    if (n < WHOLE_ELEMS || thinning < 2)
         return;
+    if (part->n_runs > 1) { /* of a channel: short ones, many */
+        part->n_runs = NQI_MAX(part->n_runs / thinning, 1);
+        part->stride *= thinning;
+        return;
+    }
     part->run = RUN_ELEMS;
     part->stride = RUN_ELEMS * thinning;
     part->n_runs = NQI_MAX(n / part->stride, 1);
+}
+
+/* Which channels are in the sample: every so manieth, for those that follow it. What is left to thin
+ * is thinned within channels. */
+static uint64_t thin_channels(nqi_group_sample *out, const nqi_sample *s, const nqi_model_group *g,
+                              uint64_t thinning)
+{
+    const uint32_t count = g->channel.count, number = g->channel.number;
+    const uint64_t every = NQI_MAX(NQI_MIN(thinning, count / MIN_CHANNELS), 1);
+    out->share = 1;
+    out->stand_in = (uint64_t)(g - s->m->groups);
+    if (!nqi_group_is_channel(g))
+        return thinning;
+    out->stand_in -= number % every;
+    out->share = number % every == 0 ? (double)NQI_MIN(every, count - number) : 0;
+    return thinning / every;
 }
 
 static nq_status sample_group(nqi_group_sample *out, nqi_sample *s, nqi_model_group *g,
                               uint64_t thinning)
 {
     void *memory;
+    thinning = thin_channels(out, s, g, thinning);
     NQI_TRY(nqi_alloc(&memory, &s->m->env.allocator, g->n, sizeof(nqi_weights)));
     out->parts = memory;
     for (uint32_t i = 0; i < g->n; i++) {
@@ -48,7 +73,8 @@ static nq_status sample_group(nqi_group_sample *out, nqi_sample *s, nqi_model_gr
 /* Weights of a part in the model for each in the sample. */
 static double factor(const nqi_sample *s, uint64_t group, size_t part)
 {
-    return (double)nqi_weights_count(&s->m->groups[group].parts[part]) /
+    return s->groups[group].share *
+           (double)nqi_weights_count(&s->m->groups[group].parts[part]) /
            (double)nqi_weights_count(&s->groups[group].parts[part]);
 }
 
@@ -86,8 +112,8 @@ static nq_status sample_groups(nqi_sample *s)
         if (m->groups[i].options.method == NQ_METHOD_KMEANS) {
             NQI_TRY(nqi_design_source_summarise(&g->source));
             g->log2_sigma = log2_sigma(&g->source.summary);
-            nqi_group_free_source(m, &g->source);
         }
+        nqi_group_free_source(m, &g->source);
     }
     return NQ_OK;
 }
@@ -238,6 +264,7 @@ typedef struct measuring {
     double own_bits;    /* with a code table for each tensor */
     double shared_bits; /* with one for all, but for what follows from pooled counts: */
     double *pooled;     /* by level, in terms of all weights */
+    bool is_channel;    /* whose code is the tensor's */
 } measuring;
 
 /* Bits of indices that occur so often, in an ideal code; *n_used is the number of different ones.
@@ -276,7 +303,7 @@ static nq_status add_codes(measuring *m, const uint64_t *counts, double n, doubl
         bits = NQI_MAX(bits, n);
     else
         bits = NQI_MIN(bits, fixed);
-    m->own_bits += more * bits + ENTRY_BITS * n_used;
+    m->own_bits += more * bits + (m->is_channel ? 0 : ENTRY_BITS * n_used);
     return NQ_OK;
 }
 
@@ -324,7 +351,8 @@ static nq_status measure(measuring *m, const nqi_quantizer *q, const nqi_design_
     const nq_status status = run_measure(m, q, source, weighs);
     if (status == NQ_OK) {
         m->shared_bits += entropy_bits(m->pooled, m->n_levels, &n_used) + ENTRY_BITS * n_used;
-        m->tally->bytes += LEVEL_BYTES * q->n_levels + NQI_MIN(m->own_bits, m->shared_bits) / 8;
+        m->tally->bytes += LEVEL_BYTES * q->n_levels * m->s->groups[m->group].share +
+                           NQI_MIN(m->own_bits, m->shared_bits) / 8;
     }
     nqi_free(&source->env->allocator, memory, n, sizeof(double));
     return status;
@@ -334,7 +362,8 @@ nq_status nqi_sample_measure(nqi_tally *tally, nqi_sample *s, uint64_t group, co
                              bool weighs)
 {
     nqi_model_group *g = &s->m->groups[group];
-    measuring m = {.s = s, .group = group, .tally = tally};
+    measuring m = {
+        .s = s, .group = group, .tally = tally, .is_channel = nqi_group_is_channel(g)};
     nqi_quantizer q;
     double smallest_step;
     g->goal = *goal;

@@ -1,7 +1,7 @@
 /*
  * A sample of all groups' weights: to try in milliseconds what would take long on all of them.
  * Small tensors are in it whole, and of larger ones runs of neighbouring elements at equal
- * distances. Sizes are estimates: entropies, of each tensor or of all together, or the width of a
+ * distances; of many channels some, each for its neighbours. Sizes are estimates: entropies, of each tensor or of all together, or the width of a
  * fixed-length code, and a few bytes for each level.
  */
 #ifndef NQI_MODEL_SAMPLE_H
@@ -23,6 +23,8 @@ typedef struct nqi_group_sample {
     double log2_sigma;       /* of k-means: of the weights */
     double lambda;           /* of ECSQ and equal slopes: what suits a step of 1 */
     nqi_slope_point *points; /* of equal slopes, or NULL */
+    double share;            /* of channels: how many it stands for; 0: another one does for it */
+    uint64_t stand_in;       /* which one */
 } nqi_group_sample;
 
 struct nqi_sample {

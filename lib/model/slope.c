@@ -98,7 +98,8 @@ void nqi_slope_free(nqi_sample *s, uint64_t group)
     nqi_free(&s->m->env.allocator, s->groups[group].points, N_POINTS, sizeof(nqi_slope_point));
 }
 
-nq_status nqi_slope_goal(nqi_goal *goal, nqi_sample *s, uint64_t group, double lambda)
+/* log2 of the step with which D + lambda R is least. */
+static nq_status best_step(double *best_log2, nqi_sample *s, uint64_t group, double lambda)
 {
     best b = {.at = -1};
     double shift, step = s->finest;
@@ -113,6 +114,19 @@ nq_status nqi_slope_goal(nqi_goal *goal, nqi_sample *s, uint64_t group, double l
     if (b.at < 0)
         b.at = 0;
     NQI_TRY(refine(&shift, s, group, lambda, &b));
-    *goal = nqi_sample_goal_of_step(s, group, log2_step(s, b.at + shift));
+    *best_log2 = log2_step(s, b.at + shift);
+    return NQ_OK;
+}
+
+/* A channel for which another stands in is as far from what suits lambda where steps are small. */
+nq_status nqi_slope_goal(nqi_goal *goal, nqi_sample *s, uint64_t group, double lambda)
+{
+    const uint64_t measured = s->groups[group].stand_in;
+    const double own = s->groups[group].lambda, others = s->groups[measured].lambda;
+    double step;
+    NQI_TRY(best_step(&step, s, measured, lambda));
+    if (own > 0 && others > 0)
+        step += 0.5 * (nqi_log2(others) - nqi_log2(own));
+    *goal = nqi_sample_goal_of_step(s, group, step);
     return NQ_OK;
 }

@@ -81,6 +81,8 @@ nq_status nqi_sample_try(nqi_trial *trial, nqi_sample *s, double coarseness)
     *trial = (nqi_trial){.coarseness = coarseness, .is_known = true, .works = true};
     for (uint64_t i = 0; i < s->m->n_groups && trial->works; i++) {
         nqi_goal goal;
+        if (s->groups[i].share == 0)
+            continue;
         nq_status status = nqi_sample_goal(&goal, s, i, coarseness);
         if (status == NQ_OK)
             status = nqi_sample_measure(&tally, s, i, &goal, false);
@@ -101,7 +103,9 @@ static nq_status measure_whole(double *value, nqi_sample *s, nqi_progress_state 
     for (uint64_t i = 0; i < s->m->n_groups; i++) {
         nqi_model_group *g = &s->m->groups[i];
         NQI_TRY(nqi_group_measure(s->m, g, progress));
-        for (uint32_t k = 0; k < g->n; k++)
+        if (nqi_group_is_channel(g))
+            nqi_distortion_join(&sum, &g->channel.distortion);
+        for (uint32_t k = 0; k < g->n && !nqi_group_is_channel(g); k++)
             nqi_distortion_join(&sum, &s->m->tensors[g->tensors[k]].distortion);
     }
     *value = nqi_distortion_sqnr_db(&sum);
@@ -140,8 +144,7 @@ nq_status nqi_sample_try_whole(nqi_trial *trial, nqi_sample *s, double coarsenes
         return NQ_OK;
     if (!s->aim.is_size)
         return measure_whole(&trial->value, s, progress);
-    for (uint64_t i = 0; i < m->n_groups; i++)
-        NQI_TRY(nqi_group_choose_codes(m, &m->groups[i], diag));
+    NQI_TRY(nqi_model_choose_codes(m, diag));
     return measure_size(trial, s, near);
 }
 

@@ -42,41 +42,34 @@ typedef struct batch {
     double expected;  /* what their tensors' prices say of them */
 } batch;
 
-/* How far a slice's weights, which are indices now, are from what those decode to. */
-static void measure(block *b, const nqi_model_group *g, float *w, size_t done, size_t n)
+/* How far a slice's weights are from what their indices decode to. */
+static void measure(block *b, const float *w, const double *v, size_t done, size_t n)
 {
-    const nqi_model_tensor *t = b->tensor;
-    const nqi_weights *part = &g->parts[t->part];
-    const double *decoded = g->decoded[t->desc.dtype];
-    const uint16_t *indices = b->indices + done;
-    double wide[NQI_SLICE_ELEMS], v[NQI_SLICE_ELEMS], h[NQI_SLICE_ELEMS];
-    if (part->least_score > 0)
-        nqi_weights_load_unpruned(w, part, b->first + done, n);
-    for (size_t i = 0; i < n; i++) {
+    const nqi_importance *importance = &b->tensor->importance;
+    double wide[NQI_SLICE_ELEMS], h[NQI_SLICE_ELEMS];
+    for (size_t i = 0; i < n; i++)
         wide[i] = (double)w[i];
-        v[i] = decoded[indices[i]];
-    }
-    if (t->importance.data)
-        nqi_importance_load(h, &t->importance, b->first + done, n);
-    nqi_distortion_add(&b->lanes, wide, v, t->importance.data ? h : NULL, n);
+    if (importance->data)
+        nqi_importance_load(h, importance, b->first + done, n);
+    nqi_distortion_add(&b->lanes, wide, v, importance->data ? h : NULL, n);
 }
 
 /* Levels' numbers of a block. */
 static void quantize(block *b, const batch *all)
 {
-    const nqi_model_group *g = &all->m->groups[b->tensor->group];
-    const nqi_weights *part = &g->parts[b->tensor->part];
     float w[NQI_SLICE_ELEMS];
-    double h[NQI_SLICE_ELEMS];
+    double v[NQI_SLICE_ELEMS];
     b->lanes = (nqi_distortion_lanes){.cpu = all->m->env.cpu};
     for (size_t done = 0; done < b->n; done += NQI_SLICE_ELEMS) {
         const size_t n = NQI_MIN(b->n - done, NQI_SLICE_ELEMS);
-        nqi_weights_load(w, part, b->first + done, n);
-        if (g->quantizer.has_importance)
-            nqi_weights_load_importance(h, part, b->first + done, n);
-        nqi_quantizer_assign(&g->quantizer, b->indices + done, w, h, n);
+        nqi_quantized to = {.indices = b->indices + done};
+        if (all->is_measured) {
+            to.values = v;
+            to.weights = w;
+        }
+        nqi_model_quantize(&to, all->m, b->tensor, b->first + done, n);
         if (all->is_measured)
-            measure(b, g, w, done, n);
+            measure(b, w, v, done, n);
     }
 }
 

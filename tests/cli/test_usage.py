@@ -111,6 +111,8 @@ def check_mistakes(nq):
             ["compress", "m.safetensors", "--rule", "a:lambda=1,step=2"],
             ["compress", "m.safetensors", "--density", "0"], ["compress", "m.safetensors", "--density", "1.1"],
             ["compress", "m.safetensors", "--rule", "a:density=2"],
+            ["compress", "m.safetensors", "--axis", "8"], ["compress", "m.safetensors", "--axis", "-1"],
+            ["compress", "m.safetensors", "--rule", "a:axis=x"],
             ["curve"], ["curve", "m.safetensors", "--step", "1"], ["curve", "m.safetensors", "-o", "x"],
             ["curve", "m.safetensors", "--method", "magic"],
             ["compress", "m.safetensors", "--st", "1"]):
@@ -121,10 +123,8 @@ def check_mistakes(nq):
 
 def check_what_this_version_lacks(nq):
     model(nq)
-    for arguments in (
-                      ["compress", "m.safetensors", "--step", "1", "--scope", "channel"],
-                      ["compress", "m.safetensors", "--step", "1", "--axis", "1"],
-                      ["compress", "m.safetensors", "--step", "1", "--axis", "1"]):
+    for arguments in (["compress", "m.safetensors", "--step", "1", "--rule", "a:rdo=1"],
+                      ["compress", "m.safetensors", "--step", "1", "--rule", "a:target=3bpw"]):
         demand("does not have this" in nq.run(*arguments, expected=2).err, f"{arguments}: not said so")
     demand(nq.files() == ["m.safetensors"], "something was written")
 
