@@ -123,6 +123,7 @@ def check_mistakes(nq):
 
 def check_what_this_version_lacks(nq):
     model(nq)
+<<<<<<< HEAD
     for arguments in (["compress", "m.safetensors", "--step", "1", "--rule", "a:rdo=1"],
                       ["compress", "m.safetensors", "--step", "1", "--rule", "a:target=3bpw"]):
         demand("does not have this" in nq.run(*arguments, expected=2).err, f"{arguments}: not said so")

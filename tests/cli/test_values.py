@@ -172,6 +172,45 @@ def check_mean_of_channels(nq):
     demand(near_floats(got, expected_values(w, averaged, 0.05)), "channel")
 
 
+def check_channels(nq):
+    """Every channel has the levels that it would have alone, and they cost little more than that."""
+    w = [to_f32(x * (1 + i // 7 % 6)) for i, x in enumerate(gauss(5 * 6 * 7))]
+    h = [abs(x) for x in gauss(len(w), 3)]
+    channel_of = [[i // 42 for i in range(210)], [i // 7 % 6 for i in range(210)], [i % 7 for i in range(210)]]
+    for axis, channels in enumerate(channel_of):
+        (got,), _ = compressed(nq, [("w", "F32", [5, 6, 7], f32(w))], [("w", "F64", [5, 6, 7], f64(h))],
+                               "--step", "0.1", "--importance-floor", "0", "--min-elems", "0",
+                               "--scope", "channel", "--axis", str(axis))
+        for channel in set(channels):
+            mine = [i for i in range(210) if channels[i] == channel]
+            demand(near_floats([got[i] for i in mine],
+                               expected_values([w[i] for i in mine], [h[i] for i in mine], 0.1)),
+                   f"axis {axis}, channel {channel}")
+        nq.run("verify", "m.nq")
+        (made,) = nq.json("compress", "m.safetensors", "--step", "0.1", "--min-elems", "0", "--scope",
+                          "channel", "--axis", str(axis), "--dry-run")["tensors"]
+        (found,) = nq.json("info", "m.nq")["tensors"]
+        demand(found["levels"] == made["levels"] and abs(found["entropy_bits"] - made["entropy_bits"]) < 1e-9,
+               f"axis {axis}: {made}, {found}")
+
+
+def check_channels_by_rule(nq):
+    nq.write("m.safetensors", safetensors([(n, "F32", [40, 50], f32(gauss(2000, 3))) for n in "ab"]))
+    sizes = []
+    for rule in ("b:keep=no", "b:scope=channel", "b:scope=channel,axis=1"):
+        sizes.append(nq.json("compress", "m.safetensors", "--levels", "4", "--method", "kmeans", "--rule", rule,
+                             "--force")["compressed_bytes"])
+        levels = len(set(values("F32", parse_back(nq)[1])))
+        demand(levels == [4, 160, 200][len(sizes) - 1], f"{rule}: {levels} levels")
+    demand(sizes[0] + 4 * 160 < sizes[1] + 100 and sizes[1] < sizes[2] < sizes[0] + 4 * 200 + 250, f"{sizes}")
+
+
+def parse_back(nq):
+    """The bytes of each tensor that comes back."""
+    nq.run("decompress", "m.nq", "-o", "back.safetensors", "--force")
+    return [t[3] for t in parse(nq.read("back.safetensors"))[0]]
+
+
 def check_zero_importance(nq):
     """No say in the design, but coded; all zero: as if there were none, and said so."""
     w = gauss(2000)

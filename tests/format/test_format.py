@@ -332,6 +332,11 @@ RECIPES = [[*target, "--codec", codec, *rest]
                                 (["--step", "0.013"], ["--level", "grid", "--scope", "tensor"]),
                                 (["--levels", "37"], ["--level", "mean", "--min-elems", "0"]),
                                 (["--step", "0.02"], ["--lossless", "--keep", "conv.*"]))]
+RECIPES += [[*target, "--codec", codec, "--scope", "channel", "--min-elems", "0", *rest]
+            for codec in ("fixed", "huffman", "rans", "huffman-gaps")
+            for target, rest in ((["--levels", "11"], ["--method", "kmeans"]),
+                                 (["--step", "0.013"], ["--axis", "1", "--level", "grid"]),
+                                 (["--levels", "9"], ["--axis", "3", "--level", "grid"]))]
 
 
 def read_safetensors(path):
