@@ -32,6 +32,12 @@ static const option options[] = {
     {"method", 0, TRIED, "M", set_method,
      "uniform (the default): cells of one width around zero; kmeans;\n"
      "ecsq: levels that make error plus lambda times rate least"},
+    {"kmeans", 0, TRIED, "WAY", set_kmeans,
+     "how --method kmeans finds levels: optimal (default: the optimum over\n"
+     "statistics of the weights, nearly that over the weights), exact (over\n"
+     "the weights: slower, some 20 bytes of memory for each), lloyd (the\n"
+     "paper's, from evenly spaced levels), or lloyd++ (from k-means++)"},
+    {"seed", 0, TRIED, "N", set_seed, "of --kmeans lloyd++; default 0"},
     {"step", 0, CODED, "S", set_step, "width of a cell, or"},
     {"levels", 0, CODED, "K", set_levels,
      "at most so many levels in a codebook (uniform: the smallest step that\n"

@@ -87,6 +87,8 @@ void options_help(unsigned verb);
 typedef int (*option_set)(cli_options *o, const char *name, const char *value);
 
 int set_method(cli_options *o, const char *name, const char *value);
+int set_kmeans(cli_options *o, const char *name, const char *value);
+int set_seed(cli_options *o, const char *name, const char *value);
 int set_step(cli_options *o, const char *name, const char *value);
 int set_levels(cli_options *o, const char *name, const char *value);
 int set_lambda(cli_options *o, const char *name, const char *value);

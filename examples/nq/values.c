@@ -142,6 +142,22 @@ static int set_goal(cli_options *o, const char *name, uint32_t target, double va
     return CLI_DONE;
 }
 
+int set_kmeans(cli_options *o, const char *name, const char *value)
+{
+    static const choice ways[] = {{"optimal", NQ_KMEANS_OPTIMAL, false},
+                                  {"exact", NQ_KMEANS_EXACT, false},
+                                  {"lloyd", NQ_KMEANS_LLOYD, false},
+                                  {NULL, 0, false}};
+    const bool is_plus_plus = strcmp(value, "lloyd++") == 0;
+    o->plan.kmeans_start = is_plus_plus ? NQ_START_PLUS_PLUS : NQ_START_LINEAR;
+    return choose(&o->plan.kmeans, ways, name, is_plus_plus ? "lloyd" : value);
+}
+
+int set_seed(cli_options *o, const char *name, const char *value)
+{
+    return read_integer(&o->plan.kmeans_seed, name, value, 0, UINT64_MAX);
+}
+
 int set_step(cli_options *o, const char *name, const char *value)
 {
     double step = 0;

@@ -19,6 +19,7 @@
 #ifndef NQ_PLAN_H
 #define NQ_PLAN_H
 
+#include "cluster.h"
 #include "codec.h"
 #include "container.h"
 #include "context.h"
@@ -123,7 +124,10 @@ typedef struct nq_plan_options {
                                   or averaged, by |w| otherwise. Equal ones stay or go together with
                                   the last that stays. Default 1 */
     uint32_t lossless;         /* NQ_LOSSLESS_*; default no */
+    uint32_t kmeans;           /* NQ_KMEANS_*; default optimal over statistics, and polished */
+    uint32_t kmeans_start;     /* of NQ_KMEANS_LLOYD: NQ_START_LINEAR (default) or _PLUS_PLUS */
     uint32_t unused;           /* 0 */
+    uint64_t kmeans_seed;      /* of NQ_START_PLUS_PLUS; default 0 */
 } nq_plan_options;
 
 NQ_API void nq_plan_options_init_sized(nq_plan_options *options,

@@ -120,6 +120,8 @@ nq_status nqi_plan_options_read(nq_plan_options *full, const nq_plan_options *gi
     NQI_TRY(check_codec(full->codec));
     NQI_TRY(check_shaping(full));
     NQI_TRY(check_enum(full->allocate, NQ_ALLOCATE_SLOPE, NQ_ALLOCATE_SLOPE));
+    if (full->kmeans > NQ_KMEANS_LLOYD || full->kmeans_start > NQ_START_PLUS_PLUS)
+        return NQ_E_ARG;
     if (!(full->density > 0 && full->density <= 1))
         return NQ_E_ARG;
     if (full->rdo > 1 || !is_finite(full->rdo_lambda) || full->rdo_lambda < 0)

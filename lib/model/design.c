@@ -100,6 +100,17 @@ double nqi_group_lambda_scale(const nqi_model_group *g)
                                                            : 1;
 }
 
+/* NQ_KMEANS_* and NQ_START_* as the cluster room has them; levels to start from are not a plan's. */
+static nqi_kmeans_options kmeans_options(const nq_plan_options *o)
+{
+    return (nqi_kmeans_options){
+        .method = o->kmeans == NQ_KMEANS_EXACT   ? NQI_KMEANS_EXACT
+                  : o->kmeans == NQ_KMEANS_LLOYD ? NQI_KMEANS_LLOYD
+                                                 : NQI_KMEANS_OPTIMAL,
+        .start = o->kmeans_start == NQ_START_PLUS_PLUS ? NQI_START_PLUS_PLUS : NQI_START_LINEAR,
+        .seed = o->kmeans_seed};
+}
+
 nqi_design_job nqi_group_job(const nqi_model *m, const nqi_model_group *g,
                              nqi_design_source *source)
 {
@@ -116,7 +127,8 @@ nqi_design_job nqi_group_job(const nqi_model *m, const nqi_model_group *g,
                                 nqi_target_is_outcome(m->options.target) && !g->has_own_goal,
                             .is_smooth = m->is_smooth,
                             .is_rdo = m->options.rdo != 0,
-                            .rdo_lambda = m->options.rdo_lambda * scale};
+                            .rdo_lambda = m->options.rdo_lambda * scale,
+                            .kmeans = kmeans_options(&m->options)};
 }
 
 nq_status nqi_group_measure(nqi_model *m, nqi_model_group *g, nqi_progress_state *progress)

@@ -369,6 +369,8 @@ nq_status nqi_sample_measure(nqi_tally *tally, nqi_sample *s, uint64_t group, co
     g->goal = *goal;
     nqi_design_job job = nqi_group_job(s->m, g, &s->groups[group].source);
     job.is_sample = true;
+    if (job.kmeans.method == NQI_KMEANS_EXACT) /* which is as good as on the sample */
+        job.kmeans.method = NQI_KMEANS_OPTIMAL;
     nq_status status = nqi_quantizer_design(&q, &smallest_step, &job);
     if (status == NQ_OK) {
         status = measure(&m, &q, job.source, weighs);

@@ -111,6 +111,7 @@ def check_mistakes(nq):
             ["compress", "m.safetensors", "--rule", "a:lambda=1,step=2"],
             ["compress", "m.safetensors", "--density", "0"], ["compress", "m.safetensors", "--density", "1.1"],
             ["compress", "m.safetensors", "--rule", "a:density=2"],
+            ["compress", "m.safetensors", "--kmeans", "best"], ["compress", "m.safetensors", "--seed", "-1"],
             ["compress", "m.safetensors", "--axis", "8"], ["compress", "m.safetensors", "--axis", "-1"],
             ["compress", "m.safetensors", "--rule", "a:axis=x"],
             ["curve"], ["curve", "m.safetensors", "--step", "1"], ["curve", "m.safetensors", "-o", "x"],
@@ -123,7 +124,6 @@ def check_mistakes(nq):
 
 def check_what_this_version_lacks(nq):
     model(nq)
-<<<<<<< HEAD
     for arguments in (["compress", "m.safetensors", "--step", "1", "--rule", "a:rdo=1"],
                       ["compress", "m.safetensors", "--step", "1", "--rule", "a:target=3bpw"]):
         demand("does not have this" in nq.run(*arguments, expected=2).err, f"{arguments}: not said so")

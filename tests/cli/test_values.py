@@ -172,6 +172,31 @@ def check_mean_of_channels(nq):
     demand(near_floats(got, expected_values(w, averaged, 0.05)), "channel")
 
 
+def check_ways_of_kmeans(nq):
+    """The exact optimum is the least; Lloyd's method ends where no level and no cell gains by changing."""
+    w = [x * x * x for x in gauss(5000, 2, 1.0)]
+    w = [to_f32(x) for x in w]
+    nq.write("m.safetensors", safetensors([("w", "F32", [5000], f32(w))]))
+    error, files = {}, {}
+    for way in (["exact"], ["optimal"], ["lloyd"], ["lloyd++"], ["lloyd++", "--seed", "1"]):
+        made = nq.json("compress", "m.safetensors", "--method", "kmeans", "--levels", "9", "--force", "--kmeans", *way)
+        (got,) = [values("F32", data) for data in parse_back(nq)]
+        error[" ".join(way)], files[" ".join(way)] = made["mse"], nq.read("m.nq")
+        if way[0] != "lloyd" and way[0] != "lloyd++":
+            continue
+        levels = sorted(set(got))
+        for i, level in enumerate(levels):
+            mine = [x for x, back in zip(w, got) if back == level]
+            demand(abs(sum(mine) / len(mine) - level) < 1e-6 * max(1, abs(level)), f"{way}: level {i} is no mean")
+        demand(all(abs(x - back) <= min(abs(x - level) for level in levels) + 1e-9 for x, back in zip(w, got)),
+               f"{way}: not the nearest")
+    demand(all(error["exact"] <= e * (1 + 1e-9) for e in error.values()), f"{error}")
+    demand(error["optimal"] <= error["exact"] * (1 + 1e-5), f"{error}")
+    demand(files["lloyd"] != files["lloyd++"], "two starts, one end")
+    nq.run("compress", "m.safetensors", "--method", "kmeans", "--levels", "9", "-o", "n.nq")
+    demand(nq.read("n.nq") == files["optimal"], "optimal is not the default")
+
+
 def check_channels(nq):
     """Every channel has the levels that it would have alone, and they cost little more than that."""
     w = [to_f32(x * (1 + i // 7 % 6)) for i, x in enumerate(gauss(5 * 6 * 7))]

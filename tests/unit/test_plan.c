@@ -811,6 +811,78 @@ static void large_beside_small(void **state)
     }
 }
 
+/* ---- k-means ------------------------------------------------------------------------------- */
+
+/* A plan finds the levels that nq_kmeans does, whatever the way. */
+static void check_kmeans(uint32_t method, uint32_t start, uint64_t seed, const nq_tensor *t,
+                         const nq_tensor *h)
+{
+    nq_kmeans_options k;
+    nq_plan_options o;
+    nq_codebook *codebook;
+    nq_plan *plan;
+    nq_codebook_report report = {.struct_size = sizeof report};
+    const float *levels;
+    size_t n_levels;
+    nq_reader *r;
+    nq_decoder *d;
+    nq_kmeans_options_init(&k);
+    k.n_levels = 13;
+    k.method = method;
+    k.start = start;
+    k.seed = seed;
+    assert_int_equal(nq_kmeans(&codebook, NULL, NULL, &t, &h, 1, &k, NULL), NQ_OK);
+    nq_plan_options_init(&o);
+    o.method = NQ_METHOD_KMEANS;
+    o.target = NQ_TARGET_LEVELS;
+    o.target_value = 13;
+    o.importance_floor = 0;
+    o.kmeans = method;
+    o.kmeans_start = start;
+    o.kmeans_seed = seed;
+    assert_int_equal(nq_plan_create(&plan, NULL, &o), NQ_OK);
+    add(plan, t, h);
+    file f = write_plan(plan);
+    nq_plan_destroy(plan);
+    assert_int_equal(nq_reader_open(&r, NULL, f.bytes, f.n, NULL), NQ_OK);
+    assert_int_equal(nq_decoder_create(&d, NULL, r, 0, NULL, NULL), NQ_OK);
+    assert_int_equal(nq_decoder_codebook(d, &levels, &n_levels), NQ_OK);
+    assert_int_equal(nq_codebook_get_report(codebook, &report), NQ_OK);
+    assert_int_equal(n_levels, report.n_levels);
+    assert_memory_equal(levels, nq_codebook_levels(codebook), n_levels * sizeof *levels);
+    nq_decoder_destroy(d);
+    nq_reader_destroy(r);
+    nq_codebook_destroy(codebook);
+    free(f.bytes);
+}
+
+static void test_ways_of_kmeans(void **state)
+{
+    (void)state;
+    enum { N_KMEANS = 4000 };
+    static float w[N_KMEANS], importance[N_KMEANS];
+    const uint64_t dims[] = {N_KMEANS};
+    uint64_t seed = 3;
+    nq_plan_options o;
+    nq_plan *plan;
+    for (size_t i = 0; i < N_KMEANS; i++) {
+        w[i] = (float)(unit_random_real(&seed) * unit_random_real(&seed) - 0.2);
+        importance[i] = (float)fabs(unit_random_real(&seed));
+    }
+    const nq_tensor t = make("t", NQ_F32, 1, dims, w), h = make("h", NQ_F32, 1, dims, importance);
+    check_kmeans(NQ_KMEANS_OPTIMAL, NQ_START_LINEAR, 0, &t, &h);
+    check_kmeans(NQ_KMEANS_EXACT, NQ_START_LINEAR, 0, &t, &h);
+    check_kmeans(NQ_KMEANS_LLOYD, NQ_START_LINEAR, 0, &t, &h);
+    for (uint64_t i = 0; i < 3; i++)
+        check_kmeans(NQ_KMEANS_LLOYD, NQ_START_PLUS_PLUS, i, &t, &h);
+    nq_plan_options_init(&o);
+    o.kmeans = NQ_KMEANS_LLOYD + 1;
+    assert_int_equal(nq_plan_create(&plan, NULL, &o), NQ_E_ARG);
+    nq_plan_options_init(&o);
+    o.kmeans_start = NQ_START_GIVEN;
+    assert_int_equal(nq_plan_create(&plan, NULL, &o), NQ_E_ARG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -826,6 +898,7 @@ int main(void)
         cmocka_unit_test(unfit_numbers_are_found_first_to_last),
         cmocka_unit_test(too_many_levels),
         cmocka_unit_test(large_beside_small),
+        cmocka_unit_test(test_ways_of_kmeans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
