@@ -22,6 +22,11 @@
 #define MAX_ROUNDS        5u
 #define MAX_WHOLE_TRIALS  14u
 
+/* Of few weights, how many more places around the one that bisection ends at, and how far apart. */
+#define FEW_ELEMS   65536.0
+#define MAX_AROUND  32u
+#define AROUND_STEP 0x1p-7
+
 /* By how much the target is missed on purpose, so that it is met when the estimate is a little off;
  * and how close is close enough: of log2 of bytes, and of dB. */
 #define SIZE_MARGIN 0.0025
@@ -247,6 +252,23 @@ static nq_status bisect(search *s)
     return NQ_OK;
 }
 
+/* Sizes of few weights, and their errors, go up and down on the way: what bisection ends at need not be
+ * the nearest. */
+static nq_status look_around(search *s)
+{
+    const double from = s->best.coarseness;
+    if (!s->best.is_known || nqi_sample_elements(s->sample) > FEW_ELEMS ||
+        nqi_sample_is_gap(s->sample, from - AROUND_STEP, from))
+        return NQ_OK;
+    for (uint32_t i = 1; i <= MAX_AROUND && !is_met(s); i++) {
+        const double by = AROUND_STEP * ((i + 1) / 2);
+        const double at = i % 2 ? from - by : from + by;
+        if (at >= s->finest && at <= s->coarsest)
+            NQI_TRY(try_whole(s, at));
+    }
+    return NQ_OK;
+}
+
 /* Nothing keeps the promise: tells the nearest that can be had. */
 static nq_status refuse(const search *s)
 {
@@ -273,7 +295,9 @@ static bool has_iterations(const nqi_model *m)
 static nq_status enclose_whole(search *s)
 {
     NQI_TRY(correct(s));
-    return is_met(s) ? NQ_OK : bisect(s);
+    if (!is_met(s))
+        NQI_TRY(bisect(s));
+    return is_met(s) ? NQ_OK : look_around(s);
 }
 
 /* Where iterations leap over the target, others lead there step by step. */
