@@ -249,6 +249,33 @@ static void test_averaged_importance(void **state)
     }
 }
 
+/* A channel whose importance is all zero is designed as if it had none, and that is told. */
+static void test_a_channel_without_importance(void **state)
+{
+    (void)state;
+    static float got[N], plain[N];
+    nq_plan_options o = options_of(NQ_METHOD_KMEANS, NQ_TARGET_LEVELS, 5, NQ_SCOPE_CHANNEL);
+    nq_plan_tensor_report report = {.struct_size = sizeof report};
+    fill(0, 6);
+    for (size_t i = N / 4; i < N / 2; i++)
+        importance[i] = 0;
+    file with = pack(&o, NULL, 3, all_dims, 1, weights, importance);
+    file without = pack(&o, NULL, 3, all_dims, 1, weights, NULL);
+    decode_all(got, &with, 1);
+    decode_all(plain, &without, 1);
+    assert_memory_equal(got + N / 4, plain + N / 4, N / 4 * sizeof *got);
+    assert_memory_not_equal(got, plain, N / 4 * sizeof *got);
+    nq_plan *plan = make_plan(&o, NULL);
+    const nq_tensor t = make("t", 3, all_dims, weights), h = make("h", 3, all_dims, importance);
+    assert_int_equal(nq_plan_add(plan, &t, &h, NULL), NQ_OK);
+    assert_int_equal(nq_plan_solve(plan), NQ_OK);
+    assert_int_equal(nq_plan_get_tensor_report(plan, 0, &report), NQ_OK);
+    assert_int_equal(report.ignores_importance, 1);
+    nq_plan_destroy(plan);
+    free(with.bytes);
+    free(without.bytes);
+}
+
 /* ---- Reading ------------------------------------------------------------------------------- */
 
 /* Ranges, indices and channels' levels give what the whole does; products what those of the values
@@ -532,6 +559,79 @@ static void test_first_bad_weight(void **state)
     nq_plan_destroy(plan);
 }
 
+/* ---- Memory -------------------------------------------------------------------------------- */
+
+typedef struct memory {
+    uint64_t left;
+    uint64_t in_use;
+} memory;
+
+static void *limited_alloc(void *user, size_t n_bytes, size_t alignment)
+{
+    memory *m = user;
+    if (m->left == 0)
+        return NULL;
+    m->left--;
+    m->in_use += n_bytes;
+    return aligned_alloc(alignment, (n_bytes + alignment - 1) / alignment * alignment);
+}
+
+static void limited_free(void *user, void *p, size_t n_bytes, size_t alignment)
+{
+    (void)alignment;
+    ((memory *)user)->in_use -= n_bytes;
+    free(p);
+}
+
+static nq_status write_nowhere(const nq_plan_options *o, const nq_ctx *ctx)
+{
+    const uint64_t dims[] = {3, 60};
+    const nq_tensor t = make("t", 2, dims, weights), h = make("h", 2, dims, importance);
+    nq_plan *plan = NULL;
+    nq_status status = nq_plan_create(&plan, ctx, o);
+    if (status == NQ_OK)
+        status = nq_plan_add(plan, &t, &h, NULL);
+    if (status == NQ_OK)
+        status = nq_plan_write(plan, NULL);
+    nq_plan_destroy(plan);
+    return status;
+}
+
+/* Allocations fail one by one, behind the hundredth ever fewer; what was taken is given back. */
+static void test_failing_memory(void **state)
+{
+    (void)state;
+    fill(0, 14);
+    for (uint32_t kind = 0; kind < 5; kind++) {
+        nq_plan_options o =
+            kind < 2   ? options_of(NQ_METHOD_UNIFORM, NQ_TARGET_STEP, 0.01, NQ_SCOPE_CHANNEL)
+            : kind < 4 ? options_of(NQ_METHOD_KMEANS, NQ_TARGET_LEVELS, 5, NQ_SCOPE_CHANNEL)
+                       : options_of(NQ_METHOD_ECSQ, NQ_TARGET_FILE_BYTES, 300, NQ_SCOPE_CHANNEL);
+        memory m = {.left = UINT64_MAX};
+        nq_ctx_options options;
+        nq_ctx *ctx;
+        nq_status status = NQ_E_NOMEM;
+        o.level_rule = kind == 1 ? NQ_LEVEL_GRID : NQ_LEVEL_WEIGHTED;
+        o.density = kind % 2 ? 0.5 : 1;
+        o.importance_mean = kind == 3 ? NQ_IMPORTANCE_CHANNEL_MEAN : NQ_IMPORTANCE_EACH;
+        nq_ctx_options_init(&options);
+        options.alloc = limited_alloc;
+        options.free = limited_free;
+        options.alloc_user = &m;
+        assert_int_equal(nq_ctx_create(&ctx, &options), NQ_OK);
+        const uint64_t before = m.in_use;
+        for (uint64_t k = 0; status != NQ_OK; k += k < 100 ? 1 : k / 16) {
+            m.left = k;
+            status = write_nowhere(&o, ctx);
+            assert_true(status == NQ_OK || status == NQ_E_NOMEM);
+            assert_int_equal(m.in_use, before);
+        }
+        m.left = UINT64_MAX;
+        nq_ctx_destroy(ctx);
+        assert_int_equal(m.in_use, 0);
+    }
+}
+
 /* ---- Workers ------------------------------------------------------------------------------- */
 
 static nq_ctx *make_ctx(uint32_t n_workers, uint64_t cpu_disabled)
@@ -568,6 +668,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_averaged_importance),
+        cmocka_unit_test(test_a_channel_without_importance),
         cmocka_unit_test(test_reading),
         cmocka_unit_test(test_new_levels),
         cmocka_unit_test(test_space),
@@ -576,6 +677,7 @@ int main(void)
         cmocka_unit_test(test_scopes_side_by_side),
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_first_bad_weight),
+        cmocka_unit_test(test_failing_memory),
         cmocka_unit_test(test_workers_and_masks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -506,6 +506,22 @@ static void given_levels(void **state)
     nqi_kmeans_free(&r);
 }
 
+/* A cell without weights, here the one of 9, keeps its level and has weights once its neighbour has
+ * moved from 4 to 1.5. */
+static void empty_cells_keep_their_level(void **state)
+{
+    (void)state;
+    const float w[] = {0, 0, 0, 6, 20};
+    const double levels[] = {4, 9, 10};
+    const nqi_env env = nqi_env_default();
+    const nqi_weights view = data_view(w, NQ_F32, NULL, NQI_COUNT(w));
+    const nqi_kmeans_options options = {
+        .k = 3, .method = NQI_KMEANS_LLOYD, .start = NQI_START_GIVEN, .levels = levels};
+    nqi_kmeans_result r = run_with(&env, &view, &options);
+    assert_true(r.n_levels == 3 && r.levels[0] == 0 && r.levels[1] == 6 && r.levels[2] == 20);
+    nqi_kmeans_free(&r);
+}
+
 /* ---- Rules for odd input ------------------------------------------------------------------- */
 
 static const nqi_kmeans_method all_methods[] = {NQI_KMEANS_OPTIMAL, NQI_KMEANS_EXACT,
@@ -848,6 +864,7 @@ int main(void)
         cmocka_unit_test(plus_plus_draws_weights),
         cmocka_unit_test(plus_plus_starts_well),
         cmocka_unit_test(given_levels),
+        cmocka_unit_test(empty_cells_keep_their_level),
         cmocka_unit_test(one_level_is_the_mean),
         cmocka_unit_test(one_weight),
         cmocka_unit_test(one_value),

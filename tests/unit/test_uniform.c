@@ -250,6 +250,58 @@ static void every_rule_and_type(void **state)
             }
 }
 
+/* ---- Odd weights --------------------------------------------------------------------------- */
+
+static void minus_zero_is_zero(void **state)
+{
+    (void)state;
+    const float w[] = {0, -0.0f, 1, -0.0f};
+    start(0.5, NQ_MAX_LEVELS, NQ_LEVEL_MEAN);
+    add_part(w, NQ_F32, 4, NULL);
+    assert_int_equal(run(), NQ_OK);
+    assert_int_equal(f.u.n_levels, 2);
+    assert_true(f.u.levels[0] == 0 && !signbit(f.u.levels[0]) && f.u.levels[1] == 1);
+    nqi_uniform_free(&f.u);
+}
+
+static void denormal_weights(void **state)
+{
+    (void)state;
+    const float w[] = {0x1p-149f, 0x3p-149f, -0x5p-149f, 0x5p-149f};
+    start(0x1p-148, NQ_MAX_LEVELS, NQ_LEVEL_WEIGHTED);
+    add_part(w, NQ_F32, 4, NULL);
+    assert_int_equal(run(), NQ_OK);
+    check();
+}
+
+static void largest_weights_and_importance(void **state)
+{
+    (void)state;
+    const float w[] = {0x1.fffffep127f, 0x1.fffffep127f, -0x1.fffffep127f, 1};
+    const double h[] = {0x1p127, 0x1p100, 0x1p127, 1};
+    for (uint32_t rule = NQ_LEVEL_WEIGHTED; rule <= NQ_LEVEL_MEAN; rule++) {
+        start(0x1p120, NQ_MAX_LEVELS, rule);
+        add_part(w, NQ_F32, 4, h);
+        assert_int_equal(run(), NQ_OK);
+        assert_int_equal(f.u.n_levels, 3);
+        assert_true(f.u.levels[0] == w[2] && f.u.levels[1] == 1 && f.u.levels[2] == w[0]);
+        nqi_uniform_free(&f.u);
+    }
+}
+
+static void one_weight_and_one_value(void **state)
+{
+    (void)state;
+    const float w[] = {3, 3, 3, 3};
+    for (size_t n = 1; n <= 4; n += 3) {
+        start(0, 7, NQ_LEVEL_MEAN);
+        add_part(w, NQ_F32, n, NULL);
+        assert_int_equal(run(), NQ_OK);
+        assert_true(f.u.n_levels == 1 && f.u.levels[0] == 3);
+        nqi_uniform_free(&f.u);
+    }
+}
+
 static void as_many_levels_as_asked_for(void **state)
 {
     (void)state;
@@ -719,6 +771,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rule_and_type),
+        cmocka_unit_test(minus_zero_is_zero), cmocka_unit_test(denormal_weights),
+        cmocka_unit_test(largest_weights_and_importance),
+        cmocka_unit_test(one_weight_and_one_value),
         cmocka_unit_test(as_many_levels_as_asked_for),
         cmocka_unit_test(lossless),
         cmocka_unit_test(far_cells),
