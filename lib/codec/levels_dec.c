@@ -45,6 +45,8 @@ const nqi_levels_kernels *nqi_levels_kernels_for(uint64_t cpu)
     const nqi_levels_kernels *kernels = nqi_levels_kernels_avx512(cpu);
     if (!kernels)
         kernels = nqi_levels_kernels_avx2(cpu);
+    if (!kernels)
+        kernels = nqi_levels_kernels_neon(cpu);
     return kernels ? kernels : &nqi_levels_kernels_ref;
 }
 

@@ -30,6 +30,7 @@ extern const nqi_levels_kernels nqi_levels_kernels_ref;
 /* NULL where the CPU, as described by its NQ_CPU_* features, does not have it. */
 const nqi_levels_kernels *nqi_levels_kernels_avx512(uint64_t cpu);
 const nqi_levels_kernels *nqi_levels_kernels_avx2(uint64_t cpu);
+const nqi_levels_kernels *nqi_levels_kernels_neon(uint64_t cpu);
 
 const nqi_levels_kernels *nqi_levels_kernels_for(uint64_t cpu);
 
