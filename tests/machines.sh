@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 
 # Tests that take a second or more where they run without an emulator.
 slow='design ecsq ecsq_golden huffman huffman_design importance kmeans kmeans_golden lenet
-    lenet_weights log2 occupancy plan plan_hooks rans rans_train rdo stats_line stats_sort
+    lenet_weights lenet_work log2 occupancy plan plan_hooks rans rans_train rdo stats_line stats_sort
     stats_summary uniform codec decode'
 
 all=

@@ -59,7 +59,7 @@ bool file_write(int descriptor, const void *bytes, size_t n_bytes)
 bool file_write_at(int descriptor, uint64_t offset, const void *bytes, size_t n_bytes)
 {
     const char *at = bytes;
-    if (offset > INT64_MAX - n_bytes) {
+    if (offset > (uint64_t)INT64_MAX - n_bytes) {
         errno = EFBIG;
         return false;
     }

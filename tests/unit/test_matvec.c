@@ -94,7 +94,7 @@ static void check_matrix(matrix *m)
                 more[i] = 7;
             multiply(span, m, disabled[k], step, more);
             for (size_t i = 0; i < ROWS; i++)
-                assert_true(more[i] == 7 + first[i]);
+                assert_true(more[i] == (float)(7 + first[i]));
         }
     nq_reader_destroy(span);
     nq_reader_destroy(callback);
