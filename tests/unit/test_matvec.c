@@ -145,15 +145,20 @@ static void test_stored(void **state)
     (void)state;
     enum { COLUMNS = 300 };
     float weights[3 * COLUMNS], x[COLUMNS], y[3] = {0};
+    uint8_t stored[sizeof weights];
     uint64_t seed = 8;
-    for (size_t i = 0; i < 3 * COLUMNS; i++)
+    for (size_t i = 0; i < 3 * COLUMNS; i++) {
+        uint32_t bits;
         weights[i] = (float)unit_random_real(&seed);
+        memcpy(&bits, &weights[i], sizeof bits);
+        poke(stored + 4 * i, bits, 4);
+    }
     for (size_t i = 0; i < COLUMNS; i++)
         x[i] = (float)unit_random_real(&seed);
     nq_file f = {.size_width = 4};
     const shape s = {"w", NQ_F32, 2, {3, COLUMNS}, 9}, bytes_shape = {"b", NQ_U8, 2, {3, 4}, 9};
-    file_stored(&f, &s, weights, sizeof weights);
-    file_stored(&f, &bytes_shape, weights, 12);
+    file_stored(&f, &s, stored, sizeof stored);
+    file_stored(&f, &bytes_shape, stored, 12);
     bytes file = file_build(&f);
     nq_reader *r = open_span(&file);
     nq_decoder *d = make_decoder(r, 0, 0), *other = make_decoder(r, 1, 0);
