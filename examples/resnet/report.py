@@ -1,0 +1,151 @@
+"""The report on ResNet-32: what each method reaches, read off interpolated curves, with plots."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs"))
+import plot
+
+UNIFORM = "uniform"
+FLOOR = {"dense": 90.5, "pruned92": 89.0}  # of the plots: what is below is out of sight
+
+# The paper's table: ResNet-32, after pruning to a file 4.52 times smaller, and fine-tuning.
+PAPER = {"k-means": 18.25, "Hessian-weighted k-means": 20.51, "uniform": 22.17, "iterative ECSQ": 21.01}
+
+INTRODUCTION = """# ResNet-32 on CIFAR-10 without retraining
+
+Accuracy on the 10,000 test images over compression ratio, for the methods of "Towards the Limit of Network
+Quantization" (Huffman codes, one codebook for all layers) and for libnq's best. Nothing is trained or tuned
+after quantization. Made by
+
+    python3 examples/resnet/curves.py DATA
+
+which says what it needs; all points are in [points.csv](points.csv).
+
+A ratio is the size of the original safetensors file (1,879,032 bytes, batch norms as four vectors of floats
+each) over the size of the `.nq` file that was measured, which holds everything: weights, codebooks, code tables,
+names, and batch norms as a factor and a term for each channel, F16, which changes no accuracy (row *folded*).
+
+What a curve reaches at an accuracy is read off its points after they were made to fall with the ratio (the
+nearest falling sequence, by least squares, as one image more or less is chance: ten thousand images tell
+accuracies to about 0.1 %), and in a straight line between them. "<" and ">" stand where a curve ends before.
+"""
+
+ALEXNET = """
+## AlexNet
+
+The paper's third network is not here: AlexNet's weights cannot be had where these reports are made, nor the
+images of ImageNet. Nothing is said about it.
+"""
+
+
+def falling(values):
+    """The nearest sequence that does not rise, by least squares (pool adjacent violators)."""
+    pools = []
+    for value in values:
+        pools.append([value, 1])
+        while len(pools) > 1 and pools[-2][0] < pools[-1][0]:
+            mean, n = pools.pop()
+            pools[-1] = [(pools[-1][0] * pools[-1][1] + mean * n) / (pools[-1][1] + n), pools[-1][1] + n]
+    return [mean for mean, n in pools for _ in range(n)]
+
+
+def reach(points, accuracy):
+    """(what precedes the number, ratio) of a curve's points (ratio, accuracy) at an accuracy."""
+    points = sorted(points)
+    heights = falling([a for _, a in points])
+    if heights[0] < accuracy:
+        return "<", points[0][0]
+    for (r0, _), (r1, _), a0, a1 in zip(points, points[1:], heights, heights[1:]):
+        if a0 >= accuracy > a1:
+            return "", r0 + (r1 - r0) * (a0 - accuracy) / (a0 - a1)
+    return ">", points[-1][0]
+
+
+class Network:
+    def __init__(self, name, rows):
+        self.name = name
+        self.original, self.folded = None, None
+        self.curves, self.losses = {}, {}
+        for row in rows:
+            ratio, accuracy, loss = (float(row[k]) for k in ("ratio", "accuracy", "loss"))
+            if row["curve"] in ("original", "folded"):
+                setattr(self, row["curve"], row)
+            else:
+                self.curves.setdefault(row["curve"], []).append((ratio, accuracy))
+                self.losses.setdefault(row["curve"], []).append((ratio, loss))
+        self.accuracy = float(self.original["accuracy"])
+        self.bytes = int(self.original["bytes"])
+
+
+def told(mark_and_ratio):
+    mark, ratio = mark_and_ratio
+    return f"{mark} {ratio:.2f}".strip()
+
+
+def table(network, names, paper, drops):
+    yield f"| | {' | '.join(f'−{d:g} %' for d in drops)} |" + (" paper |" if "pruned" in network.name else "")
+    yield "|---|" + "---|" * (len(drops) + ("pruned" in network.name))
+    for name in names:
+        cells = [told(reach(network.curves[name], network.accuracy - d)) for d in drops]
+        line = f"| {name if name in paper else f'**{name}**'} | {' | '.join(cells)} |"
+        if "pruned" in network.name:
+            line += f" {PAPER.get(name, '–')} |"
+        yield line
+
+
+def verdict(network, paper, drop):
+    """The goals: of ours the best, against uniform quantization and the best of the paper's methods."""
+    at = {n: reach(p, network.accuracy - drop) for n, p in network.curves.items()}
+    ours = {n: r for n, (m, r) in at.items() if n not in paper and m != "<"}
+    theirs = {n: r for n, (m, r) in at.items() if n in paper and m != "<"}
+    if not ours or not theirs:
+        return
+    best, strongest = max(ours, key=ours.get), max(theirs, key=theirs.get)
+    yield (f"At −{drop:g} % the furthest of ours is *{best}* with {told(at[best])}, of the paper's methods "
+           f"*{strongest}* with {told(at[strongest])}.")
+    if UNIFORM in theirs:
+        fewer = 100 * (1 - theirs[UNIFORM] / ours[best])
+        yield f"That is {fewer:.1f} % fewer bytes than uniform quantization with Huffman codes."
+
+
+def section(out, network, order, paper, drops, goal):
+    names = [n for n in order if n in network.curves]
+    title = {"dense": "The dense network", "pruned92": "The network pruned to 20 %"}[network.name]
+    yield (f"\n## {title}\n\nOriginal: {network.accuracy:.2f} %, loss {network.original['loss']}, "
+           f"{network.bytes} bytes; folded, not quantized: {network.folded['accuracy']} %, "
+           f"{network.folded['bytes']} bytes.\n")
+    yield f"Ratios at accuracies below the original's (in bold: ours):\n"
+    yield from table(network, names, paper, drops)
+    yield ""
+    yield from verdict(network, paper, goal)
+    for kind, curves, label in (("accuracy", network.curves, "accuracy, %"), ("loss", network.losses, "loss, nats")):
+        picture = f"{network.name}-{kind}.svg"
+        sorted_curves = [(n, sorted(curves[n])) for n in names]
+        values = [v for _, p in sorted_curves for _, v in p]
+        if kind == "accuracy":
+            limits, lines = (FLOOR[network.name], network.accuracy + 0.3), [("original", network.accuracy)]
+        else:
+            limits, lines = (min(values) - 0.01, min(max(values), 0.6)), [("original", float(network.original["loss"]))]
+        with open(os.path.join(out, picture), "w", encoding="utf-8") as f:
+            f.write(plot.svg(title, "ratio", label, sorted_curves, y_limits=limits, lines=lines))
+        yield f"\n![]({picture})"
+
+
+NOTES = {
+    "pruned92": "\nThe paper's methods quantize the weights that pruning left, as the paper does: codebooks for "
+                "them alone, gaps between them Huffman-coded (or zero as one more level, where that is smaller). "
+                "Ours take zeros as weights like all others, and may add to them. The paper's column is its "
+                "table's, after retraining, and at another accuracy (92.6 to 92.7 %) of another network.",
+}
+
+
+def write(out, rows, order, paper):
+    lines = [INTRODUCTION]
+    for name, drops, goal in (("dense", (0.1, 0.2, 0.3, 0.5, 1), 0.2), ("pruned92", (0.1, 0.2, 0.3, 0.5, 1), 0.3)):
+        mine = [r for r in rows if r["network"] == name]
+        if mine:
+            lines += section(out, Network(name, mine), order, paper, drops, goal)
+            lines += filter(None, [NOTES.get(name)])
+    with open(os.path.join(out, "README.md"), "w", encoding="utf-8") as f:
+        f.write("\n".join(lines + [ALEXNET]))
