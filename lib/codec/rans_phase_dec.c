@@ -142,6 +142,26 @@ static uint32_t largest_u8(const uint8_t *numbers, size_t n)
     return largest;
 }
 
+/* Whether any of GROUP symbols is the mark of an escape; without a branch, for compilers to make
+ * vectors of. */
+enum { GROUP = 32 };
+
+static bool has_mark(const uint8_t *symbols)
+{
+    uint8_t found = 0;
+    for (size_t i = 0; i < GROUP; i++)
+        found |= symbols[i] == NQI_RANS_WIDE_ESCAPE;
+    return found != 0;
+}
+
+static uint32_t largest_u16(const uint16_t *numbers, size_t n)
+{
+    uint16_t largest = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = NQI_MAX(largest, numbers[i]);
+    return largest;
+}
+
 /* Escapes that do not fit a byte take the place of what their marks became. */
 static nq_status join_wide(nqi_rans_block *block, const nqi_rans_phase *phase,
                            const nqi_rans_table *table, uint16_t *u16, const uint8_t *symbols,
@@ -153,22 +173,23 @@ static nq_status join_wide(nqi_rans_block *block, const nqi_rans_phase *phase,
     const uint32_t base = table->first << low_bits;
     const uint32_t mark = base + (NQI_RANS_WIDE_ESCAPE << low_bits);
     uint32_t largest = kernels->join_u16(u16, symbols, low, n, low_bits, base);
-    if (table->has_escape) {
-        largest = 0;
-        for (size_t i = 0; i < n; i++) {
-            uint32_t index = u16[i];
-            if (symbols[i] == NQI_RANS_WIDE_ESCAPE) {
-                uint32_t raw_upper;
-                if (!nqi_rans_escapes_take(&raw_upper, phase->escapes, &alphabet->escapes) ||
-                    raw_upper > table->last_upper)
-                    return NQ_E_CORRUPT;
-                index = ((index - mark) & 0xffff) + (raw_upper << low_bits);
-                u16[i] = (uint16_t)index;
-            }
-            largest = NQI_MAX(largest, index);
-        }
+    if (!table->has_escape)
+        return largest < alphabet->n_symbols ? NQ_OK : NQ_E_CORRUPT;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t raw_upper;
+        while (i % GROUP == 0 && n - i >= GROUP && !has_mark(symbols + i))
+            i += GROUP;
+        if (i == n || symbols[i] != NQI_RANS_WIDE_ESCAPE)
+            continue;
+        if (!nqi_rans_escapes_take(&raw_upper, phase->escapes, &alphabet->escapes) ||
+            raw_upper > table->last_upper)
+            return NQ_E_CORRUPT;
+        /* Below n_symbols and 2^low_bits at most, so it cannot wrap. */
+        u16[i] = (uint16_t)(((u16[i] - mark) & 0xffff) + (raw_upper << low_bits));
     }
-    return largest < alphabet->n_symbols ? NQ_OK : NQ_E_CORRUPT;
+    return alphabet->n_symbols > UINT16_MAX || largest_u16(u16, n) < alphabet->n_symbols
+               ? NQ_OK
+               : NQ_E_CORRUPT;
 }
 
 /* Of one table. */
