@@ -89,6 +89,28 @@ static void emit_u16(uint8_t *out, const uint16_t *levels, uint32_t n_levels,
         nqi_levels_kernels_ref.u16(out, levels, n_levels, indices, n);
 }
 
+NQI_INLINE void emit_u8_with(uint8_t *out, const uint8_t *levels, uint32_t n_levels,
+                             const uint8_t *indices, size_t n, bool are_few)
+{
+    plane p;
+    size_t i = 0;
+    load_planes(&p, levels, n_levels, sizeof *levels);
+    for (; i + 16 <= n; i += 16)
+        vst1q_u8(out + i, find(&p, vld1q_u8(indices + i), are_few));
+    nqi_levels_kernels_ref.u8(out + i, levels, n_levels, indices + i, n - i);
+}
+
+static void emit_u8(uint8_t *out, const uint8_t *levels, uint32_t n_levels, const uint8_t *indices,
+                    size_t n)
+{
+    if (n_levels <= FEW)
+        emit_u8_with(out, levels, n_levels, indices, n, true);
+    else if (n_levels <= MANY)
+        emit_u8_with(out, levels, n_levels, indices, n, false);
+    else
+        nqi_levels_kernels_ref.u8(out, levels, n_levels, indices, n);
+}
+
 /* ---- Products ------------------------------------------------------------------------------ */
 
 /* The levels of sixteen indices, by their four bytes. */
@@ -144,7 +166,8 @@ static void dot(float *sums, const float *levels, uint32_t n_levels, const uint8
 
 const nqi_levels_kernels *nqi_levels_kernels_neon(uint64_t cpu)
 {
-    static const nqi_levels_kernels kernels = {.f32 = emit_f32, .u16 = emit_u16, .dot = dot};
+    static const nqi_levels_kernels kernels = {
+        .f32 = emit_f32, .u16 = emit_u16, .u8 = emit_u8, .dot = dot};
     return cpu & NQ_CPU_NEON ? &kernels : NULL;
 }
 
