@@ -81,6 +81,17 @@ static inline void ways_ranges(nq_decoder *d, const ways_input *in, const uint16
     }
 }
 
+/* The channel of an element; 0 of tensors without channels. */
+static inline uint64_t ways_channel(const ways_input *in, size_t element)
+{
+    uint64_t inner = 1;
+    if (in->info.n_channels == 0)
+        return 0;
+    for (uint32_t axis = in->info.channel_axis + 1; axis < in->info.rank; axis++)
+        inner *= in->info.dims[axis];
+    return element / inner % in->info.n_channels;
+}
+
 /* Values are the levels of the indices. */
 static inline void ways_values(nq_decoder *d, const ways_input *in, const uint16_t *indices,
                                nq_status expected)
@@ -90,11 +101,17 @@ static inline void ways_values(nq_decoder *d, const ways_input *in, const uint16
     size_t n_levels;
     float *out = malloc((n + 1) * sizeof *out);
     assert_int_equal(nq_decoder_codebook(d, &levels, &n_levels), NQ_OK);
-    assert_true(n_levels == in->info.n_levels);
+    assert_true(n_levels == in->info.n_stored_levels);
     const nq_status status = nq_decoder_read(d, NQ_F32, 0, n, out);
     assert_int_equal(status == NQ_OK, expected == NQ_OK);
-    for (size_t i = 0; status == NQ_OK && i < n; i++)
+    for (size_t i = 0; status == NQ_OK && i < n; i++) {
+        if (in->info.n_channels > 0)
+            assert_int_equal(nq_decoder_channel_codebook(d, ways_channel(in, i), &levels,
+                                                         &n_levels, NULL),
+                             NQ_OK);
+        assert_true(indices[i] < n_levels);
         assert_memory_equal(&out[i], &levels[indices[i]], sizeof *out);
+    }
     uint16_t *halves = (uint16_t *)(void *)out;
     assert_int_equal(nq_decoder_read(d, n % 2 ? NQ_F16 : NQ_BF16, 0, n, halves) == NQ_OK,
                      expected == NQ_OK);
