@@ -106,19 +106,25 @@ static uint32_t find_slot(const nqi_cell_map *map, int64_t cell)
     return map->table[at];
 }
 
-bool nqi_cell_map_find(uint32_t *slot, const nqi_cell_map *map, float weight)
+uint32_t nqi_cell_map_lower(const nqi_cell_map *map, float weight)
 {
     const int64_t cell = nqi_uniform_cell((double)weight, map->step);
-    if (map->is_dense) {
-        *slot = (uint32_t)(cell - map->lowest);
-        return true;
+    uint32_t low = 0, high = map->n_slots;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (nqi_cell_map_cell(map, middle) < cell)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    const uint32_t mask = ((uint32_t)1 << map->table_log2) - 1;
-    uint32_t at = first_place(map, cell);
-    while (map->table[at] != NO_SLOT && map->cells[map->table[at]] != cell)
-        at = (at + 1) & mask;
-    *slot = map->table[at];
-    return *slot != NO_SLOT;
+    return low;
+}
+
+bool nqi_cell_map_find(uint32_t *slot, const nqi_cell_map *map, float weight)
+{
+    *slot = nqi_cell_map_lower(map, weight);
+    return *slot < map->n_slots &&
+           nqi_cell_map_cell(map, *slot) == nqi_uniform_cell((double)weight, map->step);
 }
 
 void nqi_cell_map_slots(uint32_t *slots, const nqi_cell_map *map, const float *weights, size_t n)

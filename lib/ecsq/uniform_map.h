@@ -51,8 +51,10 @@ static inline int64_t nqi_cell_map_cell(const nqi_cell_map *map, uint32_t slot)
     return map->is_dense ? map->lowest + slot : map->cells[slot];
 }
 
-/* Slot of a weight between the lowest and the highest that the map was made for; false if its cell
- * is not in the map. */
+/* The first slot whose cell is not below that of a weight, and n_slots if there is none. */
+uint32_t nqi_cell_map_lower(const nqi_cell_map *map, float weight);
+
+/* Slot of a weight; false if its cell is not in the map. */
 bool nqi_cell_map_find(uint32_t *slot, const nqi_cell_map *map, float weight);
 
 /* Slots of n weights whose cells are in the map. */

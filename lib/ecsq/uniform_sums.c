@@ -159,17 +159,18 @@ static nqi_extent extent_of(const nqi_weights *part, const nqi_chunk *chunk)
  * that is known, and what lies between; all, where they are few. */
 static void find_range(partial *p, const nqi_sums_job *job, const nqi_chunk *chunk)
 {
-    uint32_t slots[2];
     if (job->map->n_slots <= FEW && chunk->n >= MANY_ELEMS) {
         p->first = 0;
         p->end = job->map->n_slots;
         return;
     }
     const nqi_extent extent = extent_of(&job->parts[chunk->part], chunk);
-    const float ends[] = {extent.low, extent.high};
-    nqi_cell_map_slots(slots, job->map, ends, 2);
-    p->first = slots[0];
-    p->end = slots[1] + 1;
+    uint32_t last;
+    p->first = nqi_cell_map_lower(job->map, extent.low);
+    /* The ends themselves may be pruned, or left out of a sample. */
+    p->end = nqi_cell_map_find(&last, job->map, extent.high)
+                 ? last + 1
+                 : nqi_cell_map_lower(job->map, extent.high);
 }
 
 static void clear(partial *p, uint32_t what)
