@@ -81,7 +81,8 @@ static nq_status prune(nqi_model *m, nqi_model_group *g, const uint32_t *numbers
         nqi_weights *w = &g->parts[numbers[i]];
         const nqi_extent zero = {0, 0};
         w->least_score = result.threshold;
-        w->by_saliency = by_saliency;
+        if (by_saliency)
+            w->saliency = w->h;
         nqi_extent_join(&g->source.extents[w->w.dtype], &zero);
         nqi_extent_join(&w->extent, &zero);
     }

@@ -72,17 +72,24 @@ static void load_each_f32(double *h, const nqi_importance *from, uint64_t first,
     }
 }
 
-void nqi_weights_load_raw_importance(double *h, const nqi_weights *s, uint64_t first, size_t n)
+/* Of these elements of the tensor, whose importance is `from`. */
+static void load_importance(double *h, const nqi_weights *s, const nqi_importance *from,
+                            uint64_t first, size_t n)
 {
-    if (s->h.data && s->h.dtype == NQ_F32 && s->h.n_stored == s->h.n && s->n_runs == 1) {
-        load_each_f32(h, &s->h, s->first + first, n);
+    if (from->data && from->dtype == NQ_F32 && from->n_stored == from->n && s->n_runs == 1) {
+        load_each_f32(h, from, s->first + first, n);
         return;
     }
     for (size_t done = 0; done < n;) {
         const size_t piece = next_piece(s, first + done, n - done);
-        nqi_importance_load(h + done, &s->h, nqi_weights_element(s, first + done), piece);
+        nqi_importance_load(h + done, from, nqi_weights_element(s, first + done), piece);
         done += piece;
     }
+}
+
+void nqi_weights_load_raw_importance(double *h, const nqi_weights *s, uint64_t first, size_t n)
+{
+    load_importance(h, s, &s->h, first, n);
 }
 
 void nqi_weights_load_importance(double *h, const nqi_weights *s, uint64_t first, size_t n)
@@ -108,9 +115,9 @@ void nqi_weights_load(float *w, const nqi_weights *s, uint64_t first, size_t n)
     nqi_weights_load_unpruned(w, s, first, n);
     for (size_t done = 0; s->least_score > 0 && done < n; done += NQI_SLICE_ELEMS) {
         const size_t count = NQI_MIN(n - done, NQI_SLICE_ELEMS);
-        if (s->by_saliency)
-            nqi_weights_load_raw_importance(h, s, first + done, count);
-        prune(w + done, s->by_saliency ? h : NULL, count, s);
+        if (s->saliency.data)
+            load_importance(h, s, &s->saliency, first + done, count);
+        prune(w + done, s->saliency.data ? h : NULL, count, s);
     }
 }
 

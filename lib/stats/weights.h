@@ -21,7 +21,7 @@ typedef struct nqi_weights {
     uint64_t stride;
     uint64_t n_runs;
     double least_score; /* weights of less magnitude, or saliency, count as 0: pruned; 0: none are */
-    bool by_saliency;   /* h w^2 / 2, of importance before it is shaped */
+    nqi_importance saliency; /* h of the score h w^2 / 2, not shaped; data NULL: by magnitude */
     bool has_extent;
     nqi_extent extent; /* if it is known: no weight lies outside, pruned or not */
 } nqi_weights;
