@@ -16,11 +16,11 @@ static bool fail(weights *w, nq_status status)
     return w->status == NQ_OK;
 }
 
-static void *allocate(weights *w, size_t n_bytes)
+static void *allocate(weights *w, uint64_t n_bytes)
 {
-    void *memory = malloc(n_bytes);
+    void *memory = n_bytes <= SIZE_MAX ? malloc((size_t)n_bytes) : NULL;
     if (memory)
-        w->held_bytes += n_bytes;
+        w->held_bytes += (size_t)n_bytes;
     else
         fail(w, NQ_E_NOMEM);
     return memory;
@@ -49,7 +49,7 @@ static bool open_source(nq_source *source, weights *w, const char *path, bool as
     source->user = w;
     if (as_floats)
         return true;
-    w->bytes = allocate(w, (size_t)n_bytes + 1);
+    w->bytes = allocate(w, (uint64_t)n_bytes + 1);
     if (!w->bytes)
         return false;
     source->bytes = w->bytes;
@@ -91,7 +91,7 @@ static nq_decoder *decode(weights *w, uint64_t number)
 
 static bool hold_floats(weights *w, uint64_t n_tensors)
 {
-    w->floats = calloc(n_tensors + 1, sizeof *w->floats);
+    w->floats = calloc((size_t)n_tensors + 1, sizeof *w->floats);
     if (!w->floats)
         return fail(w, NQ_E_NOMEM);
     for (uint64_t i = 0; i < n_tensors && w->status == NQ_OK; i++) {

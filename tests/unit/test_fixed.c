@@ -98,7 +98,7 @@ static void check_packing(unsigned width, size_t n, uint64_t *seed)
     uint16_t *numbers = malloc((n + 1) * sizeof *numbers);
     uint16_t *got = malloc(n * sizeof *got + 1);
     uint8_t *narrow = malloc(n + 1);
-    uint8_t *expected = malloc(2 * n + 1);
+    uint8_t *expected = calloc(2 * n + 1, 1);
     assert_true(numbers && got && narrow && expected);
     for (size_t i = 0; i < n; i++)
         numbers[i] = (uint16_t)(unit_random(seed) & ((1u << width) - 1));
