@@ -471,7 +471,8 @@ NQ_API NQ_NODISCARD nq_status nq_decoder_codebook(const nq_decoder *decoder, con
                                                   size_t *n_levels) NQ_NOEXCEPT;
 NQ_API NQ_NODISCARD nq_status nq_decoder_channel_codebook(const nq_decoder *decoder,
                                                           uint64_t channel, const float **levels,
-                                                          size_t *n_levels) NQ_NOEXCEPT;
+                                                          size_t *n_levels,
+                                                          uint32_t *number) NQ_NOEXCEPT;
 NQ_API NQ_NODISCARD nq_status nq_decoder_diag(const nq_decoder *decoder,
                                               nq_diag *diag) NQ_NOEXCEPT;
 NQ_API NQ_NODISCARD nq_status nq_reader_decode(const nq_reader *reader, const nq_ctx *ctx,
@@ -649,7 +650,10 @@ typedef struct nq_plan_options {
     uint32_t allocate;
     double density;
     uint32_t lossless;
+    uint32_t kmeans;
+    uint32_t kmeans_start;
     uint32_t unused;
+    uint64_t kmeans_seed;
 } nq_plan_options;
 NQ_API void nq_plan_options_init_sized(nq_plan_options *options,
                                        uint32_t struct_size) NQ_NOEXCEPT;
@@ -718,6 +722,8 @@ typedef struct nq_plan_tensor_report {
     double sqnr_db;
     double max_abs_error;
     double weighted_distortion;
+    uint32_t n_channels;
+    uint32_t unused;
 } nq_plan_tensor_report;
 NQ_API NQ_NODISCARD nq_status nq_plan_get_report(const nq_plan *plan,
                                                  nq_plan_report *report) NQ_NOEXCEPT;
