@@ -195,9 +195,9 @@ void options_help(unsigned bit)
             printf("  nq %-11s %s\n  %14s%s\n", verbs[i].name, verbs[i].usage, "", verbs[i].what);
     printf(
         "\n  nq VERB --help    all about one of them\n  nq --version\n\n"
-        "Exit codes: 0 done; 1 compared and different; 2 wrong usage; 3 input or output; 4 not a\n"
-        ".nq file, or damaged; 5 non-finite weights, bad or missing importance; 6 over a limit or\n"
-        "out of memory; 7 written by a newer nq.\n");
+        "Exit codes: 0 done; 1 compared and different, or a target missed; 2 wrong usage; 3 input\n"
+        "or output; 4 not a .nq file, or damaged; 5 non-finite weights, bad or missing importance;\n"
+        "6 over a limit or out of memory; 7 written by a newer nq.\n");
 }
 
 /* ---- Reading ------------------------------------------------------------------------------- */
