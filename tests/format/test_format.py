@@ -145,7 +145,7 @@ def check_case(make_file, name, folder):
 
 # ---- Damage -------------------------------------------------------------------------------------
 
-CHANGES = 1000  # of each kind
+CHANGES = 250  # of each kind
 
 STATUSES = {"corrupt": "NQ_E_CORRUPT", "truncated": "NQ_E_TRUNCATED", "damaged": "NQ_E_CHECKSUM",
             "unsupported": "NQ_E_UNSUPPORTED"}
@@ -160,8 +160,8 @@ def seal(data):
 
 
 def damaged_plainly(data, chance):
-    """Every bit of the file, and every length; of a larger one every seventh."""
-    step = 1 if len(data) < 500 else 7
+    """Every bit of the file, and every length; of a larger one every 19th."""
+    step = 1 if len(data) < 300 else 19
     for bit in range(0, 8 * len(data), step):
         copy = bytearray(data)
         copy[bit // 8] ^= 1 << bit % 8
