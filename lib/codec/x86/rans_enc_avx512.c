@@ -190,6 +190,16 @@ TARGET NQI_INLINE void store_narrow(uint16_t *escaped, __m512i upper, __mmask64 
  * with a few thousand indices is done. Beyond the last one, prefetching does nothing. */
 enum { AHEAD = 8192 };
 
+/* Of 16-bit numbers; in registers, as gcc 12 misplaces vectors on the stacks of its sanitizers. */
+TARGET NQI_INLINE uint16_t largest_of(__m512i v)
+{
+    const __m256i w =
+        _mm256_max_epu16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    const __m128i x = _mm_max_epu16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
+    const __m128i least = _mm_minpos_epu16(_mm_xor_si128(x, _mm_set1_epi16(-1)));
+    return (uint16_t)~(uint32_t)_mm_cvtsi128_si32(least);
+}
+
 /* To be compiled for upper parts that are bytes, and for any. */
 TARGET NQI_INLINE size_t classify_as(uint8_t *classes, uint16_t *escaped, uint16_t *largest,
                                      const uint16_t *indices, size_t n, const nqi_rans_coder *coder,
@@ -199,7 +209,6 @@ TARGET NQI_INLINE size_t classify_as(uint8_t *classes, uint16_t *escaped, uint16
     const __m512i first = _mm512_set1_epi16((short)coder->first);
     const __m512i escape = _mm512_set1_epi8((char)coder->escape);
     __m512i most = _mm512_set1_epi16((short)*largest);
-    uint16_t each[32];
     size_t n_escaped = 0, i = 0;
     for (; i + 64 <= n; i += 64) {
         NQI_PREFETCH(indices + i + AHEAD);
@@ -218,9 +227,7 @@ TARGET NQI_INLINE size_t classify_as(uint8_t *classes, uint16_t *escaped, uint16
             store_narrow(escaped + n_escaped, at, is_escape);
         n_escaped += (size_t)_mm_popcnt_u64(is_escape);
     }
-    _mm512_storeu_si512(each, most);
-    for (unsigned k = 0; k < 32; k++)
-        *largest = NQI_MAX(*largest, each[k]);
+    *largest = largest_of(most); /* which has begun with *largest */
     return n_escaped + nqi_rans_push_kernels_ref.classify(classes + i, escaped + n_escaped, largest,
                                                           indices + i, n - i, coder);
 }
