@@ -84,7 +84,7 @@ class Gate:
         self.root, self.build = os.path.abspath(root), os.path.abspath(build)
         self.folder = os.path.join(self.root, "tests", "abi")
         self.headers = headers(self.root)
-        self.library = os.path.join(self.build, "lib", "libnq.so.0")
+        self.shared = os.path.join(self.build, "lib", "libnq.so.0")
 
     def make(self):
         if not os.path.exists(os.path.join(self.build, "build.ninja")):
@@ -97,7 +97,7 @@ class Gate:
     def symbols(self):
         lib = os.path.join(self.build, "lib")
         run(sys.executable, os.path.join(self.root, "tests", "checks", "symbols.py"), self.root, "nm",
-            self.library, os.path.join(lib, "libnq.a"), os.path.join(lib, "libnqdec.a"))
+            self.shared, os.path.join(lib, "libnq.a"), os.path.join(lib, "libnqdec.a"))
 
     def abidiff(self):
         """Functions may come, and structs grow at their end: whether they do that is the ledger's."""
@@ -117,7 +117,7 @@ class Gate:
         run("abidw", "--headers-dir", os.path.join(self.root, "include", "nq"), "--no-corpus-path",
             "--no-comp-dir-path", "--no-show-locs", "--exported-interfaces-only",
             "--drop-private-types", "--suppressions", suppressed,
-            "--out-file", path, self.library)
+            "--out-file", path, self.shared)
 
     def ledger(self):
         old, new = self.recorded(), self.measured()
@@ -145,8 +145,8 @@ class Gate:
     def program(self):
         program = os.path.join(self.build, "old_program")
         run("cc", "-std=c11", "-Wall", "-Werror", "-O1", "-I", self.folder,
-            os.path.join(self.folder, "old_program.c"), "-o", program, self.library, "-lm",
-            "-Wl,-rpath," + os.path.dirname(self.library))
+            os.path.join(self.folder, "old_program.c"), "-o", program, self.shared, "-lm",
+            "-Wl,-rpath," + os.path.dirname(self.shared))
         run(program)
 
     # ---- The ledger ---------------------------------------------------------------------------
