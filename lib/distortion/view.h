@@ -112,6 +112,12 @@ static inline nqi_shaping nqi_shaping_none(void)
     return (nqi_shaping){.least = 0, .power = 1, .scale = 1};
 }
 
+/* Whether it leaves numbers as they are that are not negative. */
+static inline bool nqi_shaping_is_none(const nqi_shaping *s)
+{
+    return s->least <= 0 && s->power == 1 && s->scale == 1;
+}
+
 /* Shapes n numbers in place. */
 void nqi_shaping_apply(double *h, const nqi_shaping *shaping, size_t n);
 

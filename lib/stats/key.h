@@ -20,11 +20,16 @@
 #define NQI_KEY_MAX  UINT32_C(0xff7fffff)
 #define NQI_KEY_ZERO UINT32_C(0x80000000)
 
+/* Of a float's bits, which are not those of -0. */
+static inline uint32_t nqi_bits_key(uint32_t bits)
+{
+    return bits ^ ((0u - (bits >> 31)) | UINT32_C(0x80000000));
+}
+
 /* -0 has the key of +0: adding +0 turns one into the other, and changes nothing else. */
 static inline uint32_t nqi_key(float weight)
 {
-    const uint32_t bits = nqi_f32_bits(weight + 0.0f);
-    return bits ^ ((0u - (bits >> 31)) | UINT32_C(0x80000000));
+    return nqi_bits_key(nqi_f32_bits(weight + 0.0f));
 }
 
 static inline float nqi_key_weight(uint32_t key)

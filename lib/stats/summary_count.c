@@ -14,29 +14,29 @@
 
 #define PREFIX_KEYS (UINT32_C(1) << NQI_PREFIX_SHIFT)
 
-/* Weights of a chunk: an eighth of all, within bounds that keep merging cheap and the packed sums
- * whole. */
-#define CHUNK_MIN (UINT64_C(1) << 20)
-#define CHUNK_MAX (UINT64_C(1) << 23)
+/* Weights of a chunk: a part of all, within bounds that keep merging cheap. Sums of importance
+ * are rounded, so that they depend on the chunks; counts do not, and chunks of weights without
+ * importance may be of any size that leaves packed sums whole. */
+#define CHUNK_MIN  (UINT64_C(1) << 20)
+#define CHUNK_MAX  (UINT64_C(1) << 23)
+#define PACKED_MAX ((UINT64_C(1) << 24) - NQI_CHUNK_ELEMS)
+static_assert(PACKED_MAX + PACKED_MAX / 256 < UINT64_C(1) << 24, "packed sums do not overflow");
+static_assert(PACKED_MAX << NQI_PREFIX_SHIFT <= NQI_PACKED_COUNT / 8, "nor what is left of keys");
 
-/* Without importance an entry's count and sum share one word: count * 2^40 + sum. */
-#define PACKED_COUNT (UINT64_C(1) << 40)
-static_assert(CHUNK_MAX << NQI_PREFIX_SHIFT <= PACKED_COUNT, "sums stay below the count");
-static_assert(CHUNK_MAX < (UINT64_C(1) << 24), "counts fit above them");
-
-/* Entries that are cleared together: those of one sign and exponent. */
+/* Entries that are cleared together: those of one sign and exponent. Below the middle they are of
+ * negative weights, from it on of positive ones and zero. */
 #define PAGE_ENTRIES 2048u
-static_assert(PAGE_ENTRIES << NQI_PREFIX_SHIFT == UINT32_C(1) << 23, "a page is an exponent");
+#define MIDDLE_PAGE  256u
+#define EXPONENT     (UINT32_C(1) << 23) /* bits of a float, or keys */
+static_assert(PAGE_ENTRIES << NQI_PREFIX_SHIFT == EXPONENT, "a page is an exponent");
+static_assert(NQI_KEY_ZERO / EXPONENT == MIDDLE_PAGE, "so many are below zero");
 
-typedef struct page_span {
-    uint32_t begin;
-    uint32_t end;
-} page_span;
+/* The first that is live, near that of most weights: of 2^-6. */
+#define FIRST_EXPONENT 121u
 
 typedef struct table {
-    void *entries;     /* uint64_t, or nqi_tally with importance */
-    page_span live[2]; /* below zero, and from zero on: pages that hold numbers, here all zero */
-    nqi_key_range range;
+    void *entries; /* uint64_t, or nqi_tally with importance; those that are not live are not set */
+    nqi_live live; /* entries of these magnitudes hold numbers, here all zero */
 } table;
 
 /* Where the bins of a prefix that is split begin in a table, and how wide they are. */
@@ -76,46 +76,41 @@ static void clear_pages(void *entries, size_t size, uint32_t begin, uint32_t end
     memset((uint8_t *)entries + begin * page, 0, (end - begin) * page);
 }
 
-/* Makes the pages from `first` to `last` live, and those between them and the others. */
-static void make_live(page_span *span, void *entries, size_t size, uint32_t first, uint32_t last)
+/* Those of exponents on both sides of zero, which has been cleared before. */
+static void clear_exponents(void *entries, size_t size, uint32_t begin, uint32_t end)
 {
-    if (span->begin == span->end)
-        *span = (page_span){first, first};
-    if (first < span->begin) {
-        clear_pages(entries, size, first, span->begin);
-        span->begin = first;
-    }
-    if (last >= span->end) {
-        clear_pages(entries, size, span->end, last + 1);
-        span->end = last + 1;
-    }
+    clear_pages(entries, size, MIDDLE_PAGE - end, MIDDLE_PAGE - begin);
+    clear_pages(entries, size, MIDDLE_PAGE + NQI_MAX(begin, 1), MIDDLE_PAGE + NQI_MAX(end, 1));
 }
 
-/* The pages for keys of the table's range. */
-static void make_range_live(table *t, size_t size)
+/* Makes n weights live, and what is between them and those that are; false if they are not all
+ * finite. */
+static bool make_live(table *t, size_t size, const uint8_t *w, size_t n)
 {
-    const nqi_key_range *r = &t->range;
-    if (r->max_negative >= NQI_KEY_MIN)
-        make_live(&t->live[0], t->entries, size, r->min >> 23, r->max_negative >> 23);
-    if (r->min_positive <= NQI_KEY_MAX)
-        make_live(&t->live[1], t->entries, size, r->min_positive >> 23, r->max >> 23);
+    uint32_t low = UINT32_MAX, high = 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t magnitude = nqi_f32_bits(nqi_load_f32(w + 4 * i)) & INT32_MAX;
+        low = NQI_MIN(low, magnitude != 0 ? magnitude : low);
+        high = NQI_MAX(high, magnitude);
+    }
+    if (high / EXPONENT >= 255)
+        return false;
+    const uint32_t first = low / EXPONENT, end = high / EXPONENT + 1;
+    const uint32_t live = t->live.begin / EXPONENT, live_end = t->live.end / EXPONENT;
+    if (first < live)
+        clear_exponents(t->entries, size, first, live);
+    if (end > live_end)
+        clear_exponents(t->entries, size, live_end, end);
+    t->live = (nqi_live){NQI_MIN(first, live) * EXPONENT, NQI_MAX(end, live_end) * EXPONENT};
+    return true;
 }
 
 /* ---- Counting ------------------------------------------------------------------------------ */
 
-static void count_plain(uint64_t *entries, const uint32_t *keys, size_t n)
+/* Entry of a key whose prefix is split. */
+NQI_INLINE uint32_t find_entry(uint32_t mapped, uint32_t key)
 {
-    for (size_t i = 0; i < n; i++)
-        entries[keys[i] >> NQI_PREFIX_SHIFT] += PACKED_COUNT + keys[i] % PREFIX_KEYS;
-}
-
-/* Entry of a key whose prefix is split, and what is left of the key. */
-NQI_INLINE uint32_t find_entry(uint32_t *low, uint32_t mapped, uint32_t key)
-{
-    const uint32_t shift = mapped >> 28;
-    const uint32_t rest = key % PREFIX_KEYS;
-    *low = rest & ((1u << shift) - 1);
-    return mapped % MAX_ENTRIES + (rest >> shift);
+    return mapped % MAX_ENTRIES + (key % PREFIX_KEYS >> (mapped >> 28));
 }
 
 /* The places of the keys whose prefixes are split, without a branch. */
@@ -134,10 +129,8 @@ static void count_split(uint64_t *entries, const uint32_t *map, const uint32_t *
                         const uint32_t *places, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        uint32_t low;
         const uint32_t key = keys[places[i]];
-        const uint32_t entry = find_entry(&low, map[key >> NQI_PREFIX_SHIFT], key);
-        entries[entry] += PACKED_COUNT + low;
+        entries[find_entry(map[key >> NQI_PREFIX_SHIFT], key)] += NQI_PACKED_COUNT + key;
     }
 }
 
@@ -145,9 +138,10 @@ static void tally_split(nqi_tally *entries, const uint32_t *map, const uint32_t 
                         const uint32_t *places, const double *h, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        uint32_t low;
         const uint32_t key = keys[places[i]];
-        nqi_tally *t = &entries[find_entry(&low, map[key >> NQI_PREFIX_SHIFT], key)];
+        const uint32_t mapped = map[key >> NQI_PREFIX_SHIFT];
+        const double low = (double)(key % (UINT32_C(1) << (mapped >> 28)));
+        nqi_tally *t = &entries[find_entry(mapped, key)];
         t->count += 1;
         t->low += low;
         t->h += h[i];
@@ -174,14 +168,12 @@ static void load_at_places(double *h, const nqi_weights *s, uint64_t first, cons
 /* Weights have been looked at before, when all were counted. */
 static void count_split_chunk(const job *j, table *t, uint64_t begin, size_t n_elems)
 {
-    float w[NQI_SLICE_ELEMS];
+    float buffer[NQI_SLICE_ELEMS];
     uint32_t keys[NQI_SLICE_ELEMS], places[NQI_SLICE_ELEMS];
     double h[NQI_SLICE_ELEMS];
-    t->range = nqi_key_range_empty();
     for (size_t at = 0; at < n_elems; at += NQI_SLICE_ELEMS) {
         const size_t n = NQI_MIN(n_elems - at, NQI_SLICE_ELEMS);
-        nqi_weights_load(w, j->weights, begin + at, n);
-        j->kernels.keys(keys, &t->range, w, n);
+        j->kernels.keys(keys, nqi_weights_f32(buffer, j->weights, begin + at, n), n);
         const size_t n_split = find_split(places, j, keys, n);
         if (!j->is_weighted) {
             count_split(t->entries, j->map, keys, places, n_split);
@@ -192,58 +184,118 @@ static void count_split_chunk(const job *j, table *t, uint64_t begin, size_t n_e
     }
 }
 
-static void count_slice(const job *j, table *t, const uint32_t *keys, const double *h, size_t n)
+/* Weights of a slice with their shaped importance. */
+typedef struct slice {
+    const uint8_t *w; /* floats at any alignment */
+    const uint8_t *h; /* likewise; NULL: it is in h_loaded, if there is any */
+    float w_loaded[NQI_SLICE_ELEMS];
+    double h_loaded[NQI_SLICE_ELEMS];
+    bool is_good; /* importance that was loaded */
+} slice;
+
+static void load_slice(slice *s, const job *j, uint64_t first, size_t n)
 {
-    if (j->is_weighted)
-        j->kernels.tally(t->entries, keys, h, n);
-    else
-        count_plain(t->entries, keys, n);
+    const nqi_weights *w = j->weights;
+    s->w = nqi_weights_f32(s->w_loaded, w, first, n);
+    s->h = j->is_weighted ? nqi_weights_importance_f32(w, first, n) : NULL;
+    if (!j->is_weighted || s->h)
+        return;
+    nqi_weights_load_raw_importance(s->h_loaded, w, first, n);
+    s->is_good = nqi_weights_find_bad(NULL, s->h_loaded, n) == n;
+    nqi_shaping_apply(s->h_loaded, &w->shaping, n);
+}
+
+/* Whether it is certain that importance is good; of that in the tensor cheap once it is in the
+ * cache. */
+static bool has_good_importance(const slice *s, size_t n)
+{
+    return s->h ? nqi_weights_is_good_importance_f32(s->h, n) : s->is_good;
+}
+
+/* From element `at` of n on; the number of elements before the first that is not live. */
+static size_t count_live(const job *j, table *t, const slice *s, size_t at, size_t n)
+{
+    const uint8_t *w = s->w + at * sizeof(float);
+    if (!j->is_weighted)
+        return j->kernels.count(t->entries, &t->live, w, n - at);
+    if (s->h)
+        return j->kernels.tally_f32(t->entries, &t->live, w, s->h + at * sizeof(float), n - at);
+    return j->kernels.tally(t->entries, &t->live, w, s->h_loaded + at, n - at);
+}
+
+/* False if a weight is not finite. */
+static bool count_slice(const job *j, table *t, const slice *s, size_t n)
+{
+    for (size_t at = 0;;) {
+        at += count_live(j, t, s, at, n);
+        if (NQI_LIKELY(at == n))
+            return true;
+        if (!make_live(t, entry_bytes(j), s->w + at * sizeof(float), n - at))
+            return false;
+    }
+}
+
+/* The first of n elements that is bad, or n. */
+static size_t find_bad(const nqi_weights *s, uint64_t first, size_t n)
+{
+    float w[NQI_SLICE_ELEMS];
+    double h[NQI_SLICE_ELEMS];
+    nqi_weights_load(w, s, first, n);
+    nqi_weights_load_raw_importance(h, s, first, n);
+    return nqi_weights_find_bad(w, h, n);
 }
 
 /* The number of good weights before the first bad one. */
 static size_t count_chunk(const job *j, table *t, uint64_t begin, size_t n_elems)
 {
-    float w[NQI_SLICE_ELEMS];
-    uint32_t keys[NQI_SLICE_ELEMS];
-    double h[NQI_SLICE_ELEMS];
-    t->range = nqi_key_range_empty();
+    slice s;
+    s.is_good = true;
     for (size_t at = 0; at < n_elems; at += NQI_SLICE_ELEMS) {
         const size_t n = NQI_MIN(n_elems - at, NQI_SLICE_ELEMS);
-        nqi_weights_load(w, j->weights, begin + at, n);
-        if (j->is_weighted)
-            nqi_weights_load_raw_importance(h, j->weights, begin + at, n);
-        j->kernels.keys(keys, &t->range, w, n);
-        const bool is_finite = nqi_key_is_finite(t->range.min) && nqi_key_is_finite(t->range.max);
-        if (!is_finite || (j->is_weighted && nqi_weights_find_bad(NULL, h, n) < n))
-            return at + nqi_weights_find_bad(w, j->is_weighted ? h : NULL, n);
-        if (j->is_weighted)
-            nqi_shaping_apply(h, &j->weights->shaping, n);
-        make_range_live(t, entry_bytes(j));
-        count_slice(j, t, keys, h, n);
+        load_slice(&s, j, begin + at, n);
+        if (NQI_UNLIKELY(!count_slice(j, t, &s, n) || !has_good_importance(&s, n))) {
+            const size_t n_good = find_bad(j->weights, begin + at, n);
+            if (n_good < n)
+                return at + n_good;
+        }
     }
     return n_elems;
 }
 
 /* ---- Taking bins --------------------------------------------------------------------------- */
 
-/* Turns an entry into a bin without key and width, and clears it; false if it is empty. */
-static bool take_entry(nqi_bin *bin, const job *j, table *t, uint32_t entry)
+/* The bin from `key` on, which is not empty. What is left of the keys is a small part of
+ * NQI_PACKED_COUNT, so that rounding does not matter. */
+static nqi_bin unpack(uint64_t entry, uint32_t key)
+{
+    const uint64_t each = NQI_PACKED_COUNT + key;
+    nqi_bin bin = {.key = key, .count = (uint64_t)((double)entry / (double)each + 0.25)};
+    bin.low = entry - bin.count * each;
+    bin.h = (double)bin.count;
+    bin.h_low = (double)bin.low;
+    return bin;
+}
+
+/* Turns an entry into the bin from `key` on, without its width, and clears it; false if it is
+ * empty. */
+static bool take_entry(nqi_bin *bin, const job *j, table *t, uint32_t entry, uint32_t key)
 {
     if (j->is_weighted) {
         nqi_tally *e = (nqi_tally *)t->entries + entry;
         if (e->count == 0)
             return false;
-        *bin = (nqi_bin){
-            .count = (uint64_t)e->count, .low = (uint64_t)e->low, .h = e->h, .h_low = e->h_low};
+        *bin = (nqi_bin){.key = key,
+                         .count = (uint64_t)e->count,
+                         .low = (uint64_t)e->low,
+                         .h = e->h,
+                         .h_low = e->h_low};
         *e = (nqi_tally){0, 0, 0, 0};
         return true;
     }
     uint64_t *e = (uint64_t *)t->entries + entry;
     if (*e == 0)
         return false;
-    *bin = (nqi_bin){.count = *e / PACKED_COUNT, .low = *e % PACKED_COUNT};
-    bin->h = (double)bin->count;
-    bin->h_low = (double)bin->low;
+    *bin = unpack(*e, key);
     *e = 0;
     return true;
 }
@@ -259,29 +311,45 @@ static size_t count_used(const job *j, const table *t, uint32_t begin, uint32_t 
 
 /* A bin of a whole prefix whose weights are all its first value, or all its last one, becomes that
  * value. Of 16 bits all are: the first above zero, the last below. */
-static nqi_bin prefix_bin(nqi_bin bin, uint32_t prefix)
+static nqi_bin prefix_bin(nqi_bin bin)
 {
-    bin.key = prefix << NQI_PREFIX_SHIFT;
     bin.shift = bin.low == 0 ? 0 : NQI_PREFIX_SHIFT;
     if (bin.low != bin.count * (PREFIX_KEYS - 1))
         return bin;
     return (nqi_bin){.key = bin.key + PREFIX_KEYS - 1, .count = bin.count, .h = bin.h};
 }
 
+/* Entries one behind the other. */
+typedef struct span {
+    uint32_t begin;
+    uint32_t end;
+} span;
+
+/* Those that are live, by rising key: n of up to three. */
+static size_t live_spans(span spans[3], const table *t)
+{
+    const uint32_t begin = t->live.begin / EXPONENT, end = t->live.end / EXPONENT;
+    size_t n = 0;
+    spans[n++] = (span){(MIDDLE_PAGE - end) * PAGE_ENTRIES, (MIDDLE_PAGE - begin) * PAGE_ENTRIES};
+    if (begin > 0)
+        spans[n++] = (span){MIDDLE_PAGE * PAGE_ENTRIES, MIDDLE_PAGE * PAGE_ENTRIES + 1};
+    spans[n++] = (span){(MIDDLE_PAGE + begin) * PAGE_ENTRIES, (MIDDLE_PAGE + end) * PAGE_ENTRIES};
+    return n;
+}
+
 static nq_status take_prefixes(nqi_summary *s, const job *j, table *t)
 {
     nqi_bin bin;
+    span spans[3];
     size_t n = 0;
-    for (unsigned half = 0; half < 2; half++)
-        n += count_used(j, t, t->live[half].begin * PAGE_ENTRIES, t->live[half].end * PAGE_ENTRIES);
+    const size_t n_spans = live_spans(spans, t);
+    for (size_t i = 0; i < n_spans; i++)
+        n += count_used(j, t, spans[i].begin, spans[i].end);
     NQI_TRY(nqi_summary_reserve(s, n + n / 8)); /* the next chunk's are hardly more */
-    for (unsigned half = 0; half < 2; half++) {
-        const uint32_t end = t->live[half].end * PAGE_ENTRIES;
-        for (uint32_t i = t->live[half].begin * PAGE_ENTRIES; i < end; i++) {
-            if (take_entry(&bin, j, t, i))
-                s->bins[s->n_bins++] = prefix_bin(bin, i);
-        }
-    }
+    for (size_t i = 0; i < n_spans; i++)
+        for (uint32_t entry = spans[i].begin; entry < spans[i].end; entry++)
+            if (take_entry(&bin, j, t, entry, entry << NQI_PREFIX_SHIFT))
+                s->bins[s->n_bins++] = prefix_bin(bin);
     return NQ_OK;
 }
 
@@ -294,9 +362,8 @@ static nq_status take_splits(nqi_summary *s, const job *j, table *t)
     for (size_t i = 0; i < j->n_splits; i++) {
         const nqi_split *split = &j->splits[i];
         for (uint32_t rest = 0; rest < PREFIX_KEYS; rest += 1u << split->shift, entry++) {
-            if (!take_entry(&bin, j, t, entry))
+            if (!take_entry(&bin, j, t, entry, (split->prefix << NQI_PREFIX_SHIFT) + rest))
                 continue;
-            bin.key = (split->prefix << NQI_PREFIX_SHIFT) + rest;
             bin.shift = split->shift;
             s->bins[s->n_bins++] = bin;
         }
@@ -353,6 +420,14 @@ static nq_status make_map(job *j)
     return NQ_OK;
 }
 
+/* One of prefixes. */
+static void begin_table(table *t, size_t size)
+{
+    clear_pages(t->entries, size, MIDDLE_PAGE, MIDDLE_PAGE + 1);
+    clear_exponents(t->entries, size, FIRST_EXPONENT, FIRST_EXPONENT + 1);
+    t->live = (nqi_live){FIRST_EXPONENT * EXPONENT, (FIRST_EXPONENT + 1) * EXPONENT};
+}
+
 static nq_status make_tables(job *j, uint64_t n_chunks)
 {
     const uint64_t most = NQI_MIN(j->env->runner.max_workers, NQI_MAX_IN_FLIGHT);
@@ -362,14 +437,19 @@ static nq_status make_tables(job *j, uint64_t n_chunks)
         j->tables[j->n_tables++] = (table){.entries = memory};
         if (j->map)
             clear_pages(memory, entry_bytes(j), 0, allocated_entries(j) / PAGE_ENTRIES);
+        else
+            begin_table(&j->tables[i], entry_bytes(j));
     }
     return NQ_OK;
 }
 
-static uint64_t chunk_elems(uint64_t n)
+static uint64_t chunk_elems(const job *j, uint64_t n)
 {
-    const uint64_t eighth = nqi_div_up_u64(n / 8, NQI_CHUNK_ELEMS) * NQI_CHUNK_ELEMS;
-    return NQI_MAX(CHUNK_MIN, NQI_MIN(eighth, CHUNK_MAX));
+    const uint32_t workers = j->env->runner.max_workers;
+    const bool is_free = !j->is_weighted && workers <= 1;
+    const uint64_t part = is_free ? n / 4 : n / 8;
+    const uint64_t whole = nqi_div_up_u64(part, NQI_CHUNK_ELEMS) * NQI_CHUNK_ELEMS;
+    return NQI_MAX(CHUNK_MIN, NQI_MIN(whole, is_free ? PACKED_MAX : CHUNK_MAX));
 }
 
 nq_status nqi_summary_count(nqi_summary *s, const nqi_env *env, const nqi_weights *w,
@@ -385,7 +465,7 @@ nq_status nqi_summary_count(nqi_summary *s, const nqi_env *env, const nqi_weight
              .n_entries = NQI_N_PREFIXES};
     nqi_chunk_pass pass = {.env = env,
                            .weights = w,
-                           .chunk_elems = chunk_elems(n),
+                           .chunk_elems = chunk_elems(&j, n),
                            .max_bins = SIZE_MAX,
                            .work = work,
                            .arg = &j};

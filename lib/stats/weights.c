@@ -58,6 +58,12 @@ void nqi_weights_load_unpruned(float *w, const nqi_weights *s, uint64_t first, s
     }
 }
 
+/* Of a rank above 1 it would be turned. */
+static bool has_each_f32(const nqi_importance *h)
+{
+    return h->data && h->dtype == NQ_F32 && h->n_stored == h->n;
+}
+
 /* One f32 for each element: the usual importance, in a loop that compilers make vectors of. */
 static void load_each_f32(double *h, const nqi_importance *from, uint64_t first, size_t n)
 {
@@ -76,7 +82,7 @@ static void load_each_f32(double *h, const nqi_importance *from, uint64_t first,
 static void load_importance(double *h, const nqi_weights *s, const nqi_importance *from,
                             uint64_t first, size_t n)
 {
-    if (from->data && from->dtype == NQ_F32 && from->n_stored == from->n && s->n_runs == 1) {
+    if (has_each_f32(from) && s->n_runs == 1) {
         load_each_f32(h, from, s->first + first, n);
         return;
     }
@@ -121,6 +127,27 @@ void nqi_weights_load(float *w, const nqi_weights *s, uint64_t first, size_t n)
     }
 }
 
+static bool is_f32(const nqi_weights *s, uint64_t first, size_t n)
+{
+    return n > 0 && s->w.dtype == NQ_F32 && s->least_score <= 0 && next_piece(s, first, n) == n;
+}
+
+const void *nqi_weights_f32(float *buffer, const nqi_weights *s, uint64_t first, size_t n)
+{
+    if (is_f32(s, first, n))
+        return s->w.data + (size_t)nqi_weights_element(s, first) * sizeof(float);
+    nqi_weights_load(buffer, s, first, n);
+    return buffer;
+}
+
+const void *nqi_weights_importance_f32(const nqi_weights *s, uint64_t first, size_t n)
+{
+    const nqi_importance *h = &s->h;
+    if (!has_each_f32(h) || !nqi_shaping_is_none(&s->shaping) || next_piece(s, first, n) < n)
+        return NULL;
+    return h->data + (size_t)nqi_weights_element(s, first) * sizeof(float);
+}
+
 /* ---- Check --------------------------------------------------------------------------------- */
 
 typedef struct check_job {
@@ -152,6 +179,17 @@ static bool importance_is_good(const double *h, size_t n)
     for (size_t i = 0; i < n; i++)
         good &= (unsigned)(h[i] >= 0) & (unsigned)(h[i] <= DBL_MAX);
     return good;
+}
+
+bool nqi_weights_is_good_importance_f32(const void *h, size_t n)
+{
+    const uint8_t *from = h;
+    uint32_t seen = 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t bits = nqi_f32_bits(nqi_load_f32(from + 4 * i));
+        seen |= bits | (bits + (UINT32_C(1) << 23));
+    }
+    return seen >> 31 == 0;
 }
 
 size_t nqi_weights_find_bad(const float *w, const double *h, size_t n)

@@ -54,6 +54,13 @@ void nqi_weights_load(float *w, const nqi_weights *s, uint64_t first, size_t n);
 void nqi_weights_load_raw_importance(double *h, const nqi_weights *s, uint64_t first, size_t n);
 void nqi_weights_load_importance(double *h, const nqi_weights *s, uint64_t first, size_t n);
 
+/* The same elements as floats at any alignment: where they lie in the tensor, if they lie there as
+ * floats one behind the other, or else loaded into the buffer, which has room for n. */
+const void *nqi_weights_f32(float *buffer, const nqi_weights *s, uint64_t first, size_t n);
+
+/* Their importance likewise, if it is one float for each and shaping changes nothing; or NULL. */
+const void *nqi_weights_importance_f32(const nqi_weights *s, uint64_t first, size_t n);
+
 /*
  * Looks for what no design can be made from: NaN or infinite weights; NaN, infinite or negative
  * importance. NQ_E_NUMERIC with the first element of the tensor in `diag` (may be NULL), whatever
@@ -64,6 +71,9 @@ NQI_MUST_CHECK nq_status nqi_weights_check(const nqi_env *env, const nqi_weights
 /* The first of n elements that is bad, or n; h is importance as it was given. Either may be NULL.
  */
 size_t nqi_weights_find_bad(const float *w, const double *h, size_t n);
+
+/* Whether n floats at any alignment are good importance, without a -0. */
+bool nqi_weights_is_good_importance_f32(const void *h, size_t n);
 
 /* Says what is wrong with the i-th of these, which is bad; returns NQ_E_NUMERIC. */
 nq_status nqi_weights_report_bad(const nqi_weights *s, uint64_t i, nq_diag *diag);

@@ -53,6 +53,7 @@ void test_rans_kernels(void);
 void test_unpack_kernels(void);
 void test_pack_kernels(void);
 void test_count_kernels(void);
+void test_tally_kernels(void);
 void test_crc_kernels(void);
 void test_levels_kernels(void);
 

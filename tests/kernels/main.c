@@ -88,6 +88,7 @@ int main(void)
     test_unpack_kernels();
     test_pack_kernels();
     test_count_kernels();
+    test_tally_kernels();
     test_rans_kernels();
     return 0;
 }
