@@ -1,7 +1,8 @@
 /*
  * 1. From weights to a file: describe the tensors, state the goal, write.
  *
- *     01_compress OUT.nq
+ *     cc 01_compress.c $(pkg-config --cflags --libs nq) -lm -o 01_compress
+ *     ./01_compress OUT.nq
  */
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /*
  * 2. From a file to weights: open, ask what is there, decode what is needed.
  *
- *     02_decode IN.nq
+ *     cc 02_decode.c $(pkg-config --cflags --libs nq) -o 02_decode
+ *     ./02_decode IN.nq
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,8 @@
  * 3. Decoding where there is no allocator: reader and decoder live in memory of the program's own,
  * and the file is fetched piece by piece, as from flash. Links libnqdec alone.
  *
- *     03_decode_no_malloc IN.nq
+ *     cc 03_decode_no_malloc.c $(pkg-config --cflags --libs nqdec) -o 03_decode_no_malloc
+ *     ./03_decode_no_malloc IN.nq
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,8 @@
 /*
  * 4. A context: the program's own allocator, its own workers, limits, and a hook that is told about
  * progress and may stop. The file's bytes do not depend on any of them.
+ *
+ *     cc 04_context.c $(pkg-config --cflags --libs nq) -lm -o 04_context
  */
 #include <math.h>
 #include <stdio.h>

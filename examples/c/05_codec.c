@@ -1,6 +1,8 @@
 /*
  * 5. The codec without a file: an array of indices to bytes and back, for programs that have a
  * container of their own.
+ *
+ *     cc 05_codec.c $(pkg-config --cflags --libs nq) -o 05_codec
  */
 #include <stdio.h>
 #include <stdlib.h>

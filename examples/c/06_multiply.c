@@ -2,7 +2,8 @@
  * 6. A small network run from its compressed weights: each layer is multiplied straight out of the
  * file's blocks, and no weight is ever in memory as a float. Links libnqdec alone.
  *
- *     06_multiply IN.nq
+ *     cc 06_multiply.c $(pkg-config --cflags --libs nqdec) -o 06_multiply
+ *     ./06_multiply IN.nq         a file that 01_compress made
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,8 @@ static nq_status multiply(const nq_reader *model, const char *name, uint64_t n_r
     uint64_t tensor;
     nq_decoder *decoder;
     nq_status status = nq_reader_find(model, name, strlen(name), &tensor);
+    if (status != NQ_OK)
+        fprintf(stderr, "no tensor %s\n", name);
     if (status == NQ_OK)
         status = nq_decoder_init(&decoder, decoder_memory, sizeof decoder_memory, model, tensor,
                                  NULL, NULL);
@@ -49,7 +52,7 @@ int main(int argc, char **argv)
 {
     FILE *file = argc == 2 ? fopen(argv[1], "rb") : NULL;
     if (!file) {
-        fprintf(stderr, "usage: 06_multiply IN.nq\n");
+        fprintf(stderr, "usage: 06_multiply IN.nq, which 01_compress made\n");
         return 2;
     }
     nq_source source;

@@ -107,7 +107,7 @@ static void tell_larger(const report *r, const uint32_t *codebook_uses)
         return;
     if (n_larger > 1)
         (void)snprintf(others, sizeof others, " and %" PRIu64 " more", n_larger - 1);
-    cli_note("tensor %s%s: %" PRIu64 " bytes quantized, %" PRIu64 " stored as before (%s)",
+    cli_note("tensor %s%s: %" PRIu64 " bytes quantized, %" PRIu64 " if stored as it is (%s)",
              fault_quote(name, first->tensor.name, first->tensor.name_bytes), others, quantized,
              kept, cli_keep(keep, &first->tensor));
 }

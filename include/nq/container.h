@@ -1,6 +1,6 @@
 /*
- * The .nq file: named tensors, quantized, coded without loss or stored as they are, with metadata. docs/format/nq-v1.md
- * specifies it to the byte.
+ * The .nq file: named tensors, quantized, coded without loss or stored as they are, with metadata.
+ * docs/format/nq-v1.md specifies it to the byte.
  *
  * A reader checks the header and the whole index once, when it is opened; every later question is
  * answered from checked data. Payloads are checked when they are decoded (decode.h). It reads from

@@ -170,7 +170,7 @@ NQ_API void nq_plan_destroy(nq_plan *plan) NQ_NOEXCEPT;
 
 /*
  * Adds a tensor; the file keeps the order. Descriptions and names are copied; the data of both
- * tensors are borrowed until the plan is written or destroyed, and must not change. Tensors of a
+ * tensors are borrowed until the plan is written for the last time, and must not change. Tensors of a
  * type other than F32, F16 and BF16, those without elements or with fewer than min_elements, and
  * those kept by their options are stored as they are and not looked into, or coded without loss.
  *
@@ -178,7 +178,7 @@ NQ_API void nq_plan_destroy(nq_plan *plan) NQ_NOEXCEPT;
  * of a shape that broadcasts to the tensor's as in numpy. Either all tensors that share a codebook
  * have importance or none has. tensor_options may be NULL.
  *
- * Returns NQ_OK; NQ_E_ARG (rank, type or shape; a name given twice; added after solving);
+ * Returns NQ_OK; NQ_E_ARG (rank, type or shape; a name given twice); NQ_E_STATE after solving;
  * NQ_E_LIMIT; NQ_E_ABI; NQ_E_NOMEM; NQ_E_UNSUPPORTED. The plan is unchanged after a failure.
  * Since 0.1.
  */
@@ -187,7 +187,10 @@ NQ_API NQ_NODISCARD nq_status nq_plan_add(nq_plan *plan, const nq_tensor *tensor
                                           const nq_plan_tensor_options *tensor_options) NQ_NOEXCEPT;
 
 /*
- * Adds a pair of the source's metadata, carried over as it is. Since 0.1.
+ * Adds a pair of the source's metadata, carried over as it is and in this order; the file's size
+ * includes it. Key and value are copied: any bytes, UTF-8 by custom, NULL where there are none.
+ * Returns NQ_OK; NQ_E_ARG (NULL with a length that is not 0); NQ_E_STATE after solving; NQ_E_LIMIT
+ * (key and value over 4 GiB); NQ_E_NOMEM. The plan is unchanged after a failure. Since 0.1.
  */
 NQ_API NQ_NODISCARD nq_status nq_plan_add_metadata(nq_plan *plan, const char *key, size_t key_bytes,
                                                    const char *value,
@@ -263,7 +266,10 @@ NQ_API NQ_NODISCARD nq_status nq_plan_get_report(const nq_plan *plan,
 NQ_API NQ_NODISCARD nq_status nq_plan_get_tensor_report(const nq_plan *plan, uint64_t tensor,
                                                         nq_plan_tensor_report *report) NQ_NOEXCEPT;
 
-/* Where and why the last call on this plan failed. Since 0.1. */
+/*
+ * Where and why the last call on this plan failed; NQ_OK in the record if it did not. Fills the
+ * caller's record (struct_size set by the caller). NQ_E_ARG; NQ_E_ABI. Since 0.1.
+ */
 NQ_API NQ_NODISCARD nq_status nq_plan_diag(const nq_plan *plan, nq_diag *diag) NQ_NOEXCEPT;
 
 NQ_END_DECLS

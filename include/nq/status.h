@@ -81,7 +81,7 @@ NQ_API void nq_diag_init_sized(nq_diag *diag, uint32_t struct_size) NQ_NOEXCEPT;
 /* The code's name, "NQ_E_CORRUPT"; "unknown status" for others. Static. Since 0.1. */
 NQ_API const char *nq_status_name(nq_status status) NQ_NOEXCEPT;
 
-/* The code in words, "the file is damaged or not a .nq file". Static. Since 0.1. */
+/* The code in words, "the input is damaged, or not in this format". Static. Since 0.1. */
 NQ_API const char *nq_status_text(nq_status status) NQ_NOEXCEPT;
 
 NQ_END_DECLS

@@ -63,7 +63,7 @@ static nq_status add_tensor(nq_plan *plan, const nq_tensor *tensor, const nq_ten
     nq_tensor full = {0}, full_importance = {0};
     nq_plan_tensor_options checked;
     if (plan->model.is_solved)
-        return refuse(plan, NQ_E_ARG, "the plan is solved: nothing can be added");
+        return refuse(plan, NQ_E_STATE, "the plan is solved: nothing can be added");
     if (!tensor)
         return refuse(plan, NQ_E_ARG, "no tensor");
     nq_status status = nqi_versioned_read(&full, (uint32_t)sizeof full, tensor, TENSOR_FIRST_SIZE);
@@ -94,6 +94,8 @@ nq_status nq_plan_add_metadata(nq_plan *plan, const char *key, size_t key_bytes,
     if (!plan)
         return NQ_E_ARG;
     nqi_diag_set(&plan->diag, NQ_OK, "");
+    if (plan->model.is_solved)
+        return nqi_diag_set(&plan->diag, NQ_E_STATE, "the plan is solved: nothing can be added");
     if ((!key && key_bytes > 0) || (!value && value_bytes > 0))
         return nqi_diag_set(&plan->diag, NQ_E_ARG, "metadata without text");
     return nqi_model_add_metadata(&plan->model, key, key_bytes, value, value_bytes, &plan->diag);

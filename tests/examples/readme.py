@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The program in README.md is one that compiles without a warning and runs.
+"""The functions in README.md compile without a warning and do what they say in a program
+(readme_main.c, which includes them as readme.c).
 
-usage: readme.py README INCLUDE LIBRARY COMPILER...
+usage: readme.py README MAIN INCLUDE LIBRARY COMPILER...
 
 LIBRARY is the static library, or "none": then the program is only compiled.
 """
@@ -14,7 +15,7 @@ import tempfile
 
 WARNINGS = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow",
             "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wmaybe-uninitialized", "-Werror"]
-PRINTS = r"^\d\.\d times smaller; -?0\.\d{3} is now -?0\.\d{3}\n$"
+PRINTS = r"^[34]\.\d\d bits a weight; -?0\.\d{3} is now -?0\.\d{3}\n$"
 
 
 def run(*command):
@@ -23,14 +24,14 @@ def run(*command):
     return result.returncode, result.stdout
 
 
-def check(folder, code, include, library, compiler):
+def check(folder, code, main, include, library, compiler):
     """What is wrong with the program, or None."""
-    source, program = os.path.join(folder, "readme.c"), os.path.join(folder, "readme")
-    with open(source, "w", encoding="utf-8") as f:
+    program = os.path.join(folder, "readme")
+    with open(os.path.join(folder, "readme.c"), "w", encoding="utf-8") as f:
         f.write(code)
     link = ["-c"] if library == "none" else [library, "-pthread"]
-    status, output = run(*compiler, *WARNINGS, "-Wno-unknown-warning-option", "-I", include, source,
-                         *link, "-o", program)
+    status, output = run(*compiler, *WARNINGS, "-Wno-unknown-warning-option", "-I", include, "-I", folder,
+                         main, *link, "-o", program)
     if status != 0:
         return output
     if library == "none":
@@ -40,14 +41,13 @@ def check(folder, code, include, library, compiler):
 
 
 def main():
-    readme, include, library, *compiler = sys.argv[1:]
+    readme, program, include, library, *compiler = sys.argv[1:]
     with open(readme, encoding="utf-8") as f:
         blocks = re.findall(r"^```c\n(.*?)^```$", f.read(), re.M | re.S)
-    problem = "there is none" if not blocks else None
+    problem = None if len(blocks) == 1 else f"{len(blocks)} blocks of C, where one is expected"
     with tempfile.TemporaryDirectory(prefix="nq-readme-") as folder:
-        for code in blocks:
-            problem = problem or check(folder, code, include, library, compiler)
-    print(problem or f"{len(blocks)} compiled")
+        problem = problem or check(folder, blocks[0], program, include, library, compiler)
+    print(problem or "compiled and run" if library != "none" else problem or "compiled")
     return 1 if problem else 0
 
 

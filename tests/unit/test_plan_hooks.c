@@ -270,7 +270,8 @@ static void a_plan_is_written_again(void **state)
     assert_int_equal(nq_plan_get_tensor_report(plan, 0, &tr), NQ_E_STATE);
     assert_int_equal(nq_plan_solve(plan), NQ_OK);
     assert_int_equal(nq_plan_solve(plan), NQ_E_STATE);
-    assert_int_equal(nq_plan_add(plan, &u, NULL, NULL), NQ_E_ARG);
+    assert_int_equal(nq_plan_add(plan, &u, NULL, NULL), NQ_E_STATE);
+    assert_int_equal(nq_plan_add_metadata(plan, "key", 3, "value", 5), NQ_E_STATE);
     assert_int_equal(nq_plan_get_report(plan, &r), NQ_OK);
     assert_true(r.compressed_bytes == 0 && r.n_codebooks == 1 && r.original_bytes == 4 * N);
     assert_int_equal(nq_plan_get_tensor_report(plan, 1, &tr), NQ_E_ARG);
