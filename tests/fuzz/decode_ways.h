@@ -200,6 +200,48 @@ static inline nq_status ways_decode_stored(const ways_input *in, uint64_t seed)
     return expected;
 }
 
+/* Coded without loss: the elements as they were, in one call and in ranges; in other floating types
+ * what goes well in its own does. */
+static inline nq_status ways_decode_patterns(const ways_input *in, uint64_t seed)
+{
+    const size_t width = nq_dtype_bits(in->info.dtype) / 8, n = (size_t)in->n;
+    uint8_t *first = malloc(n * width + 1), *out = malloc(n * sizeof(float) + 1);
+    nq_status made, status, expected = NQ_OK;
+    nq_decoder *d = ways_decoder(in->span, in->tensor, 0, &made);
+    if (d)
+        expected = nq_decoder_read(d, in->info.dtype, 0, n, first);
+    assert_true(expected == NQ_OK || ways_refused(expected));
+    nq_decoder_destroy(d);
+    for (unsigned i = 0; i < 4 && made == NQ_OK; i++) {
+        const nq_reader *r = unit_random(&seed) % 2 ? in->span : in->behind;
+        d = ways_decoder(r, in->tensor, unit_random(&seed) % (expected != NQ_OK ? 10 : 20), &status);
+        assert_true(d || (r == in->behind && expected != NQ_OK));
+        if (!d)
+            continue;
+        assert_int_equal(nq_decoder_read(d, in->info.dtype, 0, n, out) == NQ_OK, expected == NQ_OK);
+        if (expected == NQ_OK)
+            assert_memory_equal(out, first, n * width);
+        for (unsigned k = 0; k < 10 && n > 0; k++) {
+            const size_t at = (size_t)(unit_random(&seed) % n);
+            const size_t count = ways_min(1 + unit_random(&seed) % 5000, n - at);
+            status = nq_decoder_read(d, in->info.dtype, at, count, out);
+            assert_true(status == NQ_OK || (ways_refused(status) && expected != NQ_OK));
+            if (expected == NQ_OK)
+                assert_memory_equal(out, first + at * width, count * width);
+        }
+        for (uint32_t dtype = NQ_F32; dtype <= NQ_BF16; dtype++) {
+            status = nq_decoder_read(d, dtype, 0, n, out);
+            assert_int_equal(status == NQ_OK, expected == NQ_OK && in->info.dtype <= NQ_BF16);
+        }
+        if (in->info.dtype <= NQ_BF16)
+            ways_product(d, in, expected);
+        nq_decoder_destroy(d);
+    }
+    free(first);
+    free(out);
+    return made == NQ_OK ? expected : made;
+}
+
 /* Decodes one tensor every way; NQ_OK, or what the first way met. */
 static inline nq_status ways_decode(const nq_reader *span, const nq_reader *behind, uint64_t tensor,
                                     uint64_t seed)
@@ -208,8 +250,10 @@ static inline nq_status ways_decode(const nq_reader *span, const nq_reader *behi
     nq_tensor_info_init(&in.info);
     assert_int_equal(nq_reader_tensor(span, tensor, &in.info), NQ_OK);
     in.n = in.info.n_elements < WAYS_MAX_ELEMENTS ? in.info.n_elements : WAYS_MAX_ELEMENTS;
-    return in.info.codec == NQ_CODEC_STORED ? ways_decode_stored(&in, seed)
-                                            : ways_decode_quantized(&in, seed);
+    if (in.info.codec == NQ_CODEC_STORED)
+        return ways_decode_stored(&in, seed);
+    return in.info.n_levels == 0 ? ways_decode_patterns(&in, seed)
+                                 : ways_decode_quantized(&in, seed);
 }
 
 #endif

@@ -9,7 +9,7 @@
 #include "decode_ways.h"
 #include "nq_hooks.h"
 #include "repair.h"
-#include "valid.h"
+#include "valid_file.h"
 
 enum { MAX_TENSORS = 50, MAX_VERIFIED = 1 << 22 };
 

@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 #include "repair.h"
-#include "valid.h"
+#include "valid_file.h"
 
 typedef struct span {
     const uint8_t *at;
@@ -57,8 +57,10 @@ static void check_tensor(const nq_reader *r, const nq_reader_info *all, uint64_t
     assert_int_equal(nq_reader_find(r, t.name, t.name_bytes, &found), NQ_OK);
     assert_true(names_are_unique ? found == i : found <= i);
     const bool is_stored = t.codec == NQ_CODEC_STORED;
-    assert_int_equal(is_stored, t.codebook == NQ_NO_ID);
-    assert_true(is_stored ||
+    /* Stored, coded without loss, or quantized. */
+    assert_true(!is_stored || t.n_levels == 0);
+    assert_int_equal(t.n_levels == 0, t.codebook == NQ_NO_ID);
+    assert_true(t.n_levels == 0 ||
                 (t.codebook < all->n_codebooks + all->n_code_tables && t.n_levels >= 1 &&
                  t.n_levels <= NQ_MAX_LEVELS && t.dtype <= NQ_BF16));
 }

@@ -7,7 +7,7 @@
  */
 #include "fuzz.h"
 #include "nq_hooks.h"
-#include "valid.h"
+#include "valid_file.h"
 
 typedef struct struct_input {
     uint8_t *given; /* struct_size bytes */

@@ -8,17 +8,26 @@
 #include "decode_ways.h"
 #include "fuzz_decode.h"
 #include "repair.h"
-#include "valid.h"
+#include "valid_file.h"
 
-static void check_stored(const nq_reader *r, uint64_t i, const valid_tensor *t)
+static void check_elements(const nq_reader *r, uint64_t i, const valid_tensor *t)
 {
     uint8_t *out = malloc(t->raw.n + 1);
-    assert_int_equal(nq_reader_decode(r, NULL, i, t->dtype, 0, t->n, out, NULL), NQ_OK);
+    assert_int_equal(nq_reader_decode(r, NULL, i, t->s.dtype, 0, t->n, out, NULL), NQ_OK);
     /* As they lie in the file: the machine's own order is for the unit tests. */
     const uint16_t one = 1;
     if (*(const uint8_t *)&one == 1 && t->raw.n > 0)
         assert_memory_equal(out, t->raw.at, t->raw.n);
     free(out);
+}
+
+/* Codes tell numbers; indices are places among the channel's levels. */
+static void check_indices(const uint16_t *out, const valid_tensor *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const uint32_t first = t->channels ? t->channels[valid_channel_of(t, i)].first : 0;
+        assert_true(out[i] + first == t->indices[i]);
+    }
 }
 
 static void check_quantized(const nq_reader *r, uint64_t i, const valid_tensor *t)
@@ -29,10 +38,16 @@ static void check_quantized(const nq_reader *r, uint64_t i, const valid_tensor *
     uint16_t *out = malloc((t->n + 1) * sizeof *out);
     assert_int_equal(nq_decoder_create(&d, NULL, r, i, NULL, NULL), NQ_OK);
     assert_int_equal(nq_decoder_codebook(d, &levels, &n_levels), NQ_OK);
-    assert_true(n_levels == t->n_levels);
+    assert_true(n_levels == t->n_stored);
     assert_memory_equal(levels, t->levels, n_levels * sizeof *levels);
+    for (uint64_t k = 0; t->channels && k < t->s.dims[t->axis]; k++) {
+        const float *own;
+        assert_int_equal(nq_decoder_channel_codebook(d, k, &own, &n_levels, NULL), NQ_OK);
+        assert_true(own == levels && n_levels == t->channels[k].count);
+        levels += n_levels;
+    }
     assert_int_equal(nq_decoder_read_indices(d, 0, t->n, out), NQ_OK);
-    assert_memory_equal(out, t->indices, t->n * sizeof *out);
+    check_indices(out, t);
     nq_decoder_destroy(d);
     free(out);
 }
@@ -46,10 +61,10 @@ static void check_file(const valid_file *v)
     assert_int_equal(nq_reader_get_info(r, &info), NQ_OK);
     assert_true(info.n_tensors == v->n_tensors && info.n_metadata == v->n_metadata);
     for (uint32_t i = 0; i < v->n_tensors; i++) {
-        if (v->t[i].codec == NQ_CODEC_STORED)
-            check_stored(r, i, &v->t[i]);
-        else
+        if (v->t[i].levels)
             check_quantized(r, i, &v->t[i]);
+        else
+            check_elements(r, i, &v->t[i]);
     }
     nq_reader_destroy(r);
 }
