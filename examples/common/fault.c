@@ -22,7 +22,8 @@ bool fault_set(fault *f, int kind, const char *format, ...)
 
 bool fault_errno(fault *f, const char *label, const char *what)
 {
-    return fault_set(f, FAULT_IO, "%s: %s: %s", label, what, strerror(errno));
+    const int kind = errno == ENOMEM ? FAULT_MEMORY : FAULT_IO;
+    return fault_set(f, kind, "%s: %s: %s", label, what, strerror(errno));
 }
 
 bool fault_memory(fault *f, const char *label)

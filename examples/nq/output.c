@@ -21,7 +21,8 @@
 
 static int fail(const output *o, const char *what)
 {
-    return cli_error(CLI_IO, "%s: %s: %s", o->label, what, strerror(errno));
+    const int code = errno == ENOMEM ? CLI_LIMIT : CLI_IO;
+    return cli_error(code, "%s: %s: %s", o->label, what, strerror(errno));
 }
 
 static void free_names(output *o)
@@ -199,11 +200,13 @@ static int commit_stream(output *o)
 }
 
 /* Gives the file its name unless that was taken meanwhile. Where there are no hard links, an empty
- * file takes the name first. */
+ * file takes the name first. A temporary name that cannot be given back does not undo the work. */
 static bool publish_new(const output *o)
 {
-    if (link(o->temporary, o->path) == 0)
-        return unlink(o->temporary) == 0 || errno == ENOENT;
+    if (link(o->temporary, o->path) == 0) {
+        (void)unlink(o->temporary);
+        return true;
+    }
     if (errno == EEXIST)
         return false;
     const int claim = open(o->path, O_WRONLY | O_CREAT | O_EXCL, 0666);
