@@ -2,14 +2,17 @@
  * Runs fuzz targets without a fuzzer, so that every compiler and every machine can.
  *
  *     replay TARGET FILE...          each file once, as it is
+ *     replay --statuses FILE...      what reading each .nq file says
  *     replay TARGET --seeds FOLDER N writes N valid inputs, NUMBER.seed
  *     replay TARGET --random N SEED  N valid inputs, each as it is and then with a few changes
  *     replay all --random N SEED     the same for all targets
  *
- * Prints the number of inputs. What goes wrong aborts; with --random the input that did it can be
- * made again: its number is the seed that is printed first.
+ * Prints the number of inputs. What goes wrong aborts, and which input did it is told: a file, or the
+ * command that makes it again.
  */
-#include "fuzz.h"
+#include <signal.h>
+
+#include "fuzz_decode.h"
 
 static const fuzz_target *const targets[] = {
     &fuzz_open,        &fuzz_decode, &fuzz_valid,  &fuzz_block,   &fuzz_table,
@@ -23,6 +26,39 @@ static int fail(const char *what, const char *which)
 {
     fprintf(stderr, "replay: %s: %s\n", what, which);
     return 2;
+}
+
+/* ---- What is running ----------------------------------------------------------------------- */
+
+static char running[4200];
+
+static void tell_running(void)
+{
+    fputs(running, stderr);
+    fflush(stderr);
+}
+
+static void on_signal(int number)
+{
+    tell_running();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* Sanitizers end the program by themselves, but for this. */
+#if defined __GNUC__ && defined __ELF__
+extern void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+#endif
+
+static void watch(void)
+{
+    static const int numbers[] = {SIGABRT, SIGSEGV, SIGFPE, SIGILL};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        signal(numbers[i], on_signal);
+#if defined __GNUC__ && defined __ELF__
+    if (__sanitizer_set_death_callback)
+        __sanitizer_set_death_callback(tell_running);
+#endif
 }
 
 /* ---- Files --------------------------------------------------------------------------------- */
@@ -46,12 +82,50 @@ static int run_files(const fuzz_target *t, int n, char **paths)
         bytes b = {0};
         if (!read_file(&b, paths[i]))
             return fail("cannot read", paths[i]);
+        (void)snprintf(running, sizeof running, "replay %s %s\n", t->name, paths[i]);
         uint8_t *copy = exact_copy(b.at, b.n);
         t->run(copy, b.n);
         free(copy);
         bytes_free(&b);
     }
     printf("%s: %d inputs\n", t->name, n);
+    return 0;
+}
+
+/* ---- The corpus ---------------------------------------------------------------------------- */
+
+static const char *word_of(nq_status status)
+{
+    switch (status) {
+    case NQ_OK:
+        return "good";
+    case NQ_E_CORRUPT:
+        return "corrupt";
+    case NQ_E_TRUNCATED:
+        return "truncated";
+    case NQ_E_CHECKSUM:
+        return "checksum";
+    case NQ_E_LIMIT:
+        return "limit";
+    case NQ_E_UNSUPPORTED:
+        return "unsupported";
+    default:
+        return nq_status_name(status);
+    }
+}
+
+/* What reading each file says, a line each. */
+static int tell_statuses(int n, char **paths)
+{
+    for (int i = 0; i < n; i++) {
+        bytes b = {0};
+        if (!read_file(&b, paths[i]))
+            return fail("cannot read", paths[i]);
+        uint8_t *copy = exact_copy(b.at, b.n);
+        printf("%s %s\n", word_of(fuzz_decode_file(copy, b.n, (uint64_t)i)), paths[i]);
+        free(copy);
+        bytes_free(&b);
+    }
     return 0;
 }
 
@@ -116,6 +190,8 @@ static void run_random(const fuzz_target *t, uint64_t n, uint64_t first)
 {
     for (uint64_t i = 0; i < n; i++) {
         uint64_t seed = first + i;
+        (void)snprintf(running, sizeof running, "replay %s --random 1 %llu\n", t->name,
+                       (unsigned long long)seed);
         bytes b = t->seed(seed);
         run_copy(t, &b);
         for (unsigned k = 0; k < 8; k++) {
@@ -140,6 +216,9 @@ static const fuzz_target *find(const char *name)
 
 int main(int argc, char **argv)
 {
+    watch();
+    if (argc > 1 && strcmp(argv[1], "--statuses") == 0)
+        return tell_statuses(argc - 2, argv + 2);
     const bool is_all = argc > 1 && strcmp(argv[1], "all") == 0;
     const fuzz_target *t = argc > 1 && !is_all ? find(argv[1]) : NULL;
     if (!t && !is_all)

@@ -131,7 +131,7 @@ static inline bytes valid_rans_block(const valid_code *c, uint16_t *indices, siz
                            .long_form = (unsigned)(unit_random(seed) % 5),
                            .wanders = unit_random(seed) % 2,
                            .seed = unit_random(seed)};
-    uint32_t *wide = malloc((n + 1) * sizeof *wide);
+    uint32_t *wide = calloc(n + 1, sizeof *wide);
     uint8_t *out = malloc(O_MAX_BYTES);
     bytes block = {0};
     o_random_indices(wide, n, c->rans, seed);
