@@ -376,6 +376,10 @@ nq_status nqi_sample_measure(nqi_tally *tally, nqi_sample *s, uint64_t group, co
         status = measure(&m, &q, job.source, weighs);
         nqi_quantizer_free(&q);
     }
-    nqi_group_free_source(s->m, job.source);
     return status;
+}
+
+void nqi_sample_release(nqi_sample *s, uint64_t group)
+{
+    nqi_group_free_source(s->m, &s->groups[group].source);
 }

@@ -46,11 +46,13 @@ typedef struct nqi_tally {
     double energy;
 } nqi_tally;
 
-/* Adds what one group comes to with a goal. What nqi_quantizer_design and nqi_measure return. */
+/* Adds what one group comes to with a goal. What nqi_quantizer_design and nqi_measure return. What
+ * designs keep of the group is for the next goal of the same group, until it is released. */
 nq_status nqi_sample_measure(nqi_tally *tally, nqi_sample *s, uint64_t group, const nqi_goal *goal,
                              bool weighs);
+void nqi_sample_release(nqi_sample *s, uint64_t group);
 
-/* The goal of a group that has none of its own at this coarseness. */
+/* The goal of a group that has none of its own at this coarseness. The group is to be released. */
 nq_status nqi_sample_goal(nqi_goal *goal, nqi_sample *s, uint64_t group, double coarseness);
 
 /* The coarseness at which groups of equal slopes have this lambda. */

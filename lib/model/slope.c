@@ -124,7 +124,10 @@ nq_status nqi_slope_goal(nqi_goal *goal, nqi_sample *s, uint64_t group, double l
     const uint64_t measured = s->groups[group].stand_in;
     const double own = s->groups[group].lambda, others = s->groups[measured].lambda;
     double step;
-    NQI_TRY(best_step(&step, s, measured, lambda));
+    const nq_status status = best_step(&step, s, measured, lambda);
+    if (measured != group)
+        nqi_sample_release(s, measured);
+    NQI_TRY(status);
     if (own > 0 && others > 0)
         step += 0.5 * (nqi_log2(others) - nqi_log2(own));
     *goal = nqi_sample_goal_of_step(s, group, step);

@@ -86,6 +86,7 @@ nq_status nqi_sample_try(nqi_trial *trial, nqi_sample *s, double coarseness)
         nq_status status = nqi_sample_goal(&goal, s, i, coarseness);
         if (status == NQ_OK)
             status = nqi_sample_measure(&tally, s, i, &goal, false);
+        nqi_sample_release(s, i);
         NQI_TRY(judge(trial, status, &s->m->groups[i]));
     }
     const nqi_distortion d = {.n = 1, .squared = tally.squared, .energy = tally.energy};
@@ -134,7 +135,9 @@ nq_status nqi_sample_try_whole(nqi_trial *trial, nqi_sample *s, double coarsenes
     for (uint64_t i = 0; i < m->n_groups && trial->works; i++) {
         nqi_model_group *g = &m->groups[i];
         nqi_goal goal;
-        NQI_TRY(nqi_sample_goal(&goal, s, i, coarseness));
+        const nq_status status = nqi_sample_goal(&goal, s, i, coarseness);
+        nqi_sample_release(s, i);
+        NQI_TRY(status);
         nqi_group_forget_design(m, g);
         g->goal = goal;
         progress->total += g->n_elements * nqi_quantizer_passes(g->options.method, &goal);
@@ -162,6 +165,7 @@ nq_status nqi_model_allocate(nqi_model *m)
     for (uint64_t i = 0; i < m->n_groups && status == NQ_OK; i++) {
         nqi_goal goal;
         status = nqi_sample_goal(&goal, s, i, coarseness);
+        nqi_sample_release(s, i);
         if (status == NQ_OK)
             m->groups[i].goal = goal;
     }
