@@ -1,15 +1,17 @@
 /*
  * Training of codes: see codes_train.h. What is trained on, and what prices are told from, is
  * quantized into memory once: all indices of a small group, pieces at regular distances of a large
- * one. That depends on the tensors' sizes only.
+ * one, more of them where most indices are one and the same. That depends on the tensors' sizes and
+ * counts only.
  */
 #include "model/codes_train.h"
 
 /* Indices of a stretch, those that a set takes at most, but for the first stretch of each tensor,
- * and those that training takes, about. */
+ * and those that training takes, about; and those that a set takes where few are rare. */
 #define STRETCH     4096u
 #define MOST_PRICED (UINT64_C(1) << 20)
 #define TRAINED     (UINT64_C(1) << 19)
+#define MOST_COMMON (UINT64_C(1) << 22)
 
 static const nqi_model_tensor *tensor_of(const nqi_model *m, const nqi_model_group *g, uint32_t i)
 {
@@ -22,6 +24,29 @@ static uint64_t count_elements(const nqi_model *m, const nqi_model_group *g, con
     for (uint32_t i = 0; i < g->n; i++)
         n += takes_part[i] ? tensor_of(m, g, i)->n : 0;
     return n;
+}
+
+/* Those that are not their tensor's most frequent one: what gaps and values are made of. */
+static uint64_t count_rare(const nqi_model *m, const nqi_model_group *g, const bool *takes_part)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < g->n; i++) {
+        const nqi_model_tensor *t = tensor_of(m, g, i);
+        uint64_t most = 0;
+        for (uint32_t k = 0; takes_part[i] && k < t->n_counts; k++)
+            most = NQI_MAX(most, t->counts[k].count);
+        n += takes_part[i] ? t->n - most : 0;
+    }
+    return n;
+}
+
+/* How many of n indices to take: `usual`, and more where fewer than one in eight is rare. */
+static uint64_t how_many(uint64_t usual, uint64_t n, uint64_t n_rare)
+{
+    const uint64_t most = NQI_MIN(n, MOST_COMMON);
+    const double share = NQI_MIN(8 * (double)NQI_MAX(n_rare, 1) / (double)NQI_MAX(n, 1), 1.0);
+    const double many = (double)usual / share;
+    return NQI_MAX(many < (double)most ? (uint64_t)many : most, usual);
 }
 
 /* ---- Quantizing ---------------------------------------------------------------------------- */
@@ -84,7 +109,8 @@ nq_status nqi_training_set_make(nqi_training_set *set, nqi_model *m, const nqi_m
 {
     const nqi_allocator *a = &m->env.allocator;
     const uint64_t n = count_elements(m, g, takes_part);
-    const uint64_t stride = NQI_MAX((n + MOST_PRICED - 1) / MOST_PRICED, 1);
+    const uint64_t most = how_many(MOST_PRICED, n, count_rare(m, g, takes_part));
+    const uint64_t stride = NQI_MAX((n + most - 1) / most, 1);
     void *memory;
     *set = (nqi_training_set){.n_tensors = g->n};
     for (uint32_t i = 0; i < g->n; i++)
@@ -136,7 +162,9 @@ nq_status nqi_training_set_train(nqi_encoder **out, const nqi_training_set *set,
                                   .stretches = set->trained,
                                   .is_sparse = is_sparse};
     const uint64_t all = count_elements(m, g, takes_part);
-    const uint64_t unit = all <= TRAINED ? 1 : all / (TRAINED / STRETCH);
+    const uint64_t most =
+        is_sparse ? how_many(TRAINED, all, count_rare(m, g, takes_part)) : TRAINED;
+    const uint64_t unit = all <= most ? 1 : all / (most / STRETCH);
     for (uint32_t i = 0; i < g->n; i++) {
         if (!takes_part[i])
             continue;
