@@ -7,10 +7,11 @@
 #include "model/measure.h"
 #include "model/methods.h"
 
-/* Elements of a sample, about; tensors below WHOLE_ELEMS are taken whole. */
+/* Elements of a sample, about, and of each tensor at least, or all that it has; in runs of so many.
+ */
 #define SAMPLE_ELEMS (UINT64_C(1) << 20)
-#define WHOLE_ELEMS  (UINT64_C(1) << 12)
-#define RUN_ELEMS    UINT64_C(256)
+#define LEAST_ELEMS  (UINT64_C(1) << 12)
+#define RUN_ELEMS    UINT64_C(64)
 
 /* Channels of a tensor that are in the sample, at least. */
 #define MIN_CHANNELS 8u
@@ -25,7 +26,8 @@
 static void thin(nqi_weights *part, uint64_t thinning)
 {
     const uint64_t n = nqi_weights_count(part);
-    if (n < WHOLE_ELEMS || thinning < 2)
+    thinning = NQI_MIN(thinning, n / LEAST_ELEMS);
+    if (thinning < 2)
         return;
     if (part->n_runs > 1) { /* of a channel: short ones, many */
         part->n_runs = NQI_MAX(part->n_runs / thinning, 1);

@@ -34,6 +34,11 @@
 #define SIZE_REACH  0.007 /* less than 0.5 % */
 #define SQNR_REACH  0.08
 
+/* Trials nearer to each other than this differ too little to go on between them; and where what
+ * differs more is a leap. */
+#define LEAST_WIDTH 0x1p-12
+#define LEAP_WIDTH  0x1p-8
+
 /* Of log2 of bytes: sizes of the first trial that are farther from the target are not what will be
  * written, and need not be known so well. */
 #define NEAR (4 * SIZE_MARGIN)
@@ -133,9 +138,20 @@ static double between(const nqi_trial *fine, const nqi_trial *coarse, double val
     return fine->coarseness + part * width;
 }
 
+static bool has_leaps(const nqi_model *m)
+{
+    bool found = m->options.rdo != 0 || m->options.allocate == NQ_ALLOCATE_SLOPE;
+    for (uint64_t i = 0; i < m->n_groups; i++)
+        found = found || m->groups[i].options.method == NQ_METHOD_ECSQ;
+    return found;
+}
+
+/* Whether nothing more is to be found between two trials; between those that are not far apart
+ * there may be a leap, which smooth designs are for. */
 static bool is_narrow(const search *s, const nqi_trial *fine, const nqi_trial *coarse)
 {
-    return coarse->coarseness - fine->coarseness < 0x1p-12 ||
+    const double least = has_leaps(s->m) && !s->is_smooth ? LEAP_WIDTH : LEAST_WIDTH;
+    return coarse->coarseness - fine->coarseness < least ||
            nqi_sample_is_gap(s->sample, fine->coarseness, coarse->coarseness);
 }
 
@@ -150,8 +166,8 @@ static const nqi_trial *nearest_end(const search *s, const bracket *b, double va
     return value - b->coarse.value < margin(s) / 5 ? &b->coarse : &b->fine;
 }
 
-/* The coarseness at which the sample comes to a value. */
-static nq_status solve_sample(double *coarseness, const search *s, double guess, double width,
+/* The trial with which the sample comes to a value; only its coarseness, if there is none. */
+static nq_status solve_sample(nqi_trial *found, const search *s, double guess, double width,
                               double value)
 {
     bracket b = {.n_trials = 0};
@@ -164,7 +180,7 @@ static nq_status solve_sample(double *coarseness, const search *s, double guess,
         NQI_TRY(try_sample(&b, s, between(&b.fine, &b.coarse, value, b.n_trials % 3 == 0), value));
     }
     const nqi_trial *end = nearest_end(s, &b, value);
-    *coarseness = end->is_known ? end->coarseness : guess;
+    *found = end->is_known ? *end : (nqi_trial){.coarseness = guess};
     return NQ_OK;
 }
 
@@ -205,8 +221,7 @@ static nq_status try_whole(search *s, double coarseness)
 /* Whether there is a trial that keeps the promise and is close enough. */
 static bool is_met(const search *s)
 {
-    return s->best.is_known &&
-           distance(s, &s->best) <= (s->aim.is_size ? SIZE_REACH : SQNR_REACH);
+    return s->best.is_known && distance(s, &s->best) <= (s->aim.is_size ? SIZE_REACH : SQNR_REACH);
 }
 
 /* Rounds of estimating what the sample is wrong by. */
@@ -216,18 +231,14 @@ static nq_status correct(search *s)
     double offset = 0, guess = s->coarsest - 6, width = 0x1p-3;
     for (uint32_t round = 0; round < MAX_ROUNDS && !is_met(s); round++) {
         nqi_trial estimate;
-        double coarseness;
-        NQI_TRY(solve_sample(&coarseness, s, guess, width, s->aim.value + towards - offset));
-        if (round > 0 && !s->last.is_guess && coarseness == s->last.coarseness)
+        NQI_TRY(solve_sample(&estimate, s, guess, width, s->aim.value + towards - offset));
+        if (round > 0 && !s->last.is_guess && estimate.coarseness == s->last.coarseness)
             break;
-        NQI_TRY(try_about(s, coarseness, round == 0 ? NEAR : DBL_MAX));
-        if (!s->last.works)
-            break;
-        NQI_TRY(nqi_sample_try(&estimate, s->sample, coarseness));
-        if (!estimate.works)
+        NQI_TRY(try_about(s, estimate.coarseness, round == 0 ? NEAR : DBL_MAX));
+        if (!s->last.works || !estimate.works)
             break;
         offset = s->last.value - estimate.value;
-        guess = coarseness;
+        guess = estimate.coarseness;
         width = 0x1p-7;
     }
     return NQ_OK;
@@ -252,8 +263,8 @@ static nq_status bisect(search *s)
     return NQ_OK;
 }
 
-/* Sizes of few weights, and their errors, go up and down on the way: what bisection ends at need not be
- * the nearest. */
+/* Sizes of few weights, and their errors, go up and down on the way: what bisection ends at need
+ * not be the nearest. */
 static nq_status look_around(search *s)
 {
     const double from = s->best.coarseness;
@@ -284,14 +295,6 @@ static void be_smooth(search *s, bool is_smooth)
     nqi_sample_be_smooth(s->sample, is_smooth);
 }
 
-static bool has_iterations(const nqi_model *m)
-{
-    bool found = m->options.rdo != 0;
-    for (uint64_t i = 0; i < m->n_groups; i++)
-        found = found || m->groups[i].options.method == NQ_METHOD_ECSQ;
-    return found;
-}
-
 static nq_status enclose_whole(search *s)
 {
     NQI_TRY(correct(s));
@@ -300,12 +303,12 @@ static nq_status enclose_whole(search *s)
     return is_met(s) ? NQ_OK : look_around(s);
 }
 
-/* Where iterations leap over the target, others lead there step by step. */
+/* Where iterations and equal slopes leap over the target, others lead there step by step. */
 static nq_status find(search *s)
 {
     be_smooth(s, false);
     NQI_TRY(enclose_whole(s));
-    if (is_met(s) || !has_iterations(s->m))
+    if (is_met(s) || !has_leaps(s->m))
         return NQ_OK;
     be_smooth(s, true);
     s->fine = s->coarse = (nqi_trial){.is_known = false};

@@ -53,8 +53,9 @@ typedef struct nqi_sample nqi_sample;
 nq_status nqi_sample_create(nqi_sample **out, nqi_model *m, const nqi_aim *aim);
 void nqi_sample_destroy(nqi_sample *s);
 
-/* From now on iterative designs begin in one place only. What they end in is no better, but changes
- * smoothly with the coarseness, where of several places now one leads farthest and now another. */
+/* From now on iterative designs begin in one place only, and equal slopes are those of lambdas
+ * around the one that is asked for. What they end in is no better, but changes smoothly with the
+ * coarseness, where of several places now one leads farthest and now another. */
 void nqi_sample_be_smooth(nqi_sample *s, bool is_smooth);
 
 /* Elements of all groups, of which the sample is one. */

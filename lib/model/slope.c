@@ -118,13 +118,30 @@ static nq_status best_step(double *best_log2, nqi_sample *s, uint64_t group, dou
     return NQ_OK;
 }
 
+/* Bits and distortion do not fall evenly, and what is best leaps from one dip to another as lambda
+ * changes. The mean over an octave of lambdas on each side leads from the one to the other. */
+#define AROUND 16
+
+static nq_status smooth_step(double *mean_log2, nqi_sample *s, uint64_t group, double lambda)
+{
+    double sum = 0;
+    for (int i = -AROUND; i <= AROUND; i++) {
+        double step;
+        NQI_TRY(best_step(&step, s, group, lambda * nqi_exp2((double)i / AROUND)));
+        sum += step;
+    }
+    *mean_log2 = sum / (2 * AROUND + 1);
+    return NQ_OK;
+}
+
 /* A channel for which another stands in is as far from what suits lambda where steps are small. */
 nq_status nqi_slope_goal(nqi_goal *goal, nqi_sample *s, uint64_t group, double lambda)
 {
     const uint64_t measured = s->groups[group].stand_in;
     const double own = s->groups[group].lambda, others = s->groups[measured].lambda;
     double step;
-    const nq_status status = best_step(&step, s, measured, lambda);
+    const nq_status status = s->m->is_smooth ? smooth_step(&step, s, measured, lambda)
+                                             : best_step(&step, s, measured, lambda);
     if (measured != group)
         nqi_sample_release(s, measured);
     NQI_TRY(status);
