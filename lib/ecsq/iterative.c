@@ -283,7 +283,8 @@ static nq_status finish(nqi_ecsq_result *r, design *d)
 {
     NQI_TRY(make_result(r, d->best.k));
     round_levels(r, d);
-    NQI_TRY(d->n_parts > 0 ? measure_weights(r, d) : measure_rows(r, d));
+    const bool is_of_rows = d->n_parts == 0 || d->options->is_unmeasured;
+    NQI_TRY(is_of_rows ? measure_rows(r, d) : measure_weights(r, d));
     drop_unused(r);
     r->iterations = d->best.iterations;
     r->ignores_importance = d->rows->is_plain;

@@ -22,6 +22,7 @@ typedef struct nqi_ecsq_options {
     uint32_t starts;   /* NQI_ECSQ_FROM_* */
     double tolerance;  /* J rests when it falls by no more than this part of itself */
     uint32_t max_iterations; /* from each start, >= 1 */
+    bool is_unmeasured;      /* the result is of the points in the rows, with parts at hand, too */
     nqi_lengths_fn lengths;  /* of codes for counts; NULL: ideal ones */
     void *user;
 } nqi_ecsq_options;
@@ -52,8 +53,8 @@ typedef struct nqi_ecsq_result {
  * those where cells end are split, which takes one pass over the weights.
  *
  * With parts at hand, distortion and counts come from one last pass over them, and are what
- * nqi_rdo_create with the result's levels and lengths gives. Without (n_parts 0) they are of the
- * points in the rows, and distortion is a difference of sums.
+ * nqi_rdo_create with the result's levels and lengths gives. Without (n_parts 0) or if that is not
+ * asked for they are of the points in the rows, and distortion is a difference of sums.
  *
  * NQ_E_ARG for no weights, importance without parts and rows, options out of their range, or
  * neither a lambda nor a step; NQ_E_NUMERIC; NQ_E_NOMEM; NQ_E_LIMIT; NQ_E_CANCELLED.

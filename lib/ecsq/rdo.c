@@ -59,6 +59,14 @@ static nq_status make_winners(nqi_rdo *r, const nqi_env *env, double h)
 
 /* ---- With importance ----------------------------------------------------------------------- */
 
+/* The place in an envelope of the winner for w, from the place for a smaller one on. */
+static size_t advance(const nqi_envelope *e, size_t at, double w)
+{
+    while (at + 1 < e->n && w > e->thresholds[at])
+        at++;
+    return at;
+}
+
 /*
  * At any price of a bit, the winner's number does not fall as weights rise. So the winners of a
  * cell are between those that can win at its lower end, at any price of the row, and those that can
@@ -67,15 +75,20 @@ static nq_status make_winners(nqi_rdo *r, const nqi_env *env, double h)
 static void fill_table(nqi_span *spans, const nqi_rule *rule, const double *ends, size_t n_cells,
                        uint32_t *candidates)
 {
+    const nqi_envelope *at_least = &rule->dear;
+    const nqi_envelope *at_most = rule->is_single ? at_least : &rule->cheap;
+    size_t i = 0, j = 0;
     uint32_t first = 0;
     for (size_t cell = 0; cell < n_cells; cell++) {
         uint32_t last = (uint32_t)rule->priced.k - 1, next = 0;
         if (cell + 1 < n_cells) {
             const double w = ends[cell];
-            const uint32_t dear = rule->dear.winners[nqi_envelope_find(&rule->dear, w)];
-            const uint32_t cheap =
-                rule->is_single ? dear : rule->cheap.winners[nqi_envelope_find(&rule->cheap, w)];
-            const size_t n = nqi_rule_candidates(candidates, rule, w, w, dear, cheap);
+            i = advance(at_least, i, w);
+            j = advance(at_most, j, w);
+            const uint32_t dear = at_least->winners[i], cheap = at_most->winners[j];
+            candidates[0] = dear;
+            const size_t n =
+                dear == cheap ? 1 : nqi_rule_candidates(candidates, rule, w, w, dear, cheap);
             next = candidates[0];
             last = candidates[n - 1];
         }

@@ -118,6 +118,7 @@ static nq_status iterate(nqi_quantizer *q, const nqi_design_job *job, double lam
         options.starts = NQI_ECSQ_FROM_GRID;
     if (job->is_smooth && lambda > 0 && step == 0)
         NQI_TRY(nqi_step_for_lambda(&options.step, source, lambda));
+    options.is_unmeasured = source->has_importance; /* points of rows are weights then */
     NQI_TRY(nqi_design_source_make_rows(source));
     NQI_TRY(nqi_ecsq(&result, source->env, &source->summary,
                      source->has_importance ? &source->rows : NULL, source->parts, source->n_parts,
