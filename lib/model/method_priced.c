@@ -99,6 +99,9 @@ static nq_status make_quantizer(nqi_quantizer *q, nqi_design_source *source, con
 #define SAMPLE_ITERATIONS 30u
 #define SAMPLE_TOLERANCE  0x1p-12
 
+/* A design on a sample begins with the middle one of the grids that others begin with. */
+#define FINER 8
+
 static nq_status iterate(nqi_quantizer *q, const nqi_design_job *job, double lambda, double step,
                          uint32_t starts)
 {
@@ -116,8 +119,10 @@ static nq_status iterate(nqi_quantizer *q, const nqi_design_job *job, double lam
     }
     if ((job->is_sample || job->is_smooth) && lambda > 0)
         options.starts = NQI_ECSQ_FROM_GRID;
-    if (job->is_smooth && lambda > 0 && step == 0)
+    if ((job->is_sample || job->is_smooth) && lambda > 0 && step == 0) {
         NQI_TRY(nqi_step_for_lambda(&options.step, source, lambda));
+        options.step /= job->is_smooth ? 1 : FINER;
+    }
     options.is_unmeasured = source->has_importance; /* points of rows are weights then */
     NQI_TRY(nqi_design_source_make_rows(source));
     NQI_TRY(nqi_ecsq(&result, source->env, &source->summary,

@@ -215,3 +215,18 @@ def check_equal_slopes_for_a_step(nq):
                          *options)
         steps = [t["step"] for t in report["tensors"] if t["step"]]
         demand(len(steps) == 4 and all(0.006 < s < 0.02 for s in steps), f"{options}: {steps}")
+
+
+def check_leaps_of_equal_slopes(nq):
+    """What is best for a slope leaps from one step to another; targets in between are met all the same."""
+    draw = random.Random(5)
+    weights = [draw.gauss(0, 0.1) * (0.02 if draw.random() < 0.7 else 1) for _ in range(20000)]
+    importance = [draw.lognormvariate(0, 2) for _ in range(20000)]
+    others = [draw.gauss(0, 0.1) for _ in range(2000)]
+    nq.write("m.safetensors", safetensors([("a", "F32", [20000], f32(weights)), ("b", "F32", [2000], f32(others))]))
+    nq.write("h.safetensors", safetensors([("a", "F32", [20000], f32(importance)),
+                                           ("b", "F32", [2000], f32([1.0] * 2000))]))
+    for rate in (1, 6):
+        report = nq.json("compress", "m.safetensors", "--dry-run", "--rdo", "--allocate", "slope", "--scope",
+                         "tensor", "--importance", "h.safetensors", "--target", f"{rate}bpw")
+        demand(0.995 * rate <= report["bits_per_weight"] <= rate, f"{rate}: {report['bits_per_weight']} bits")

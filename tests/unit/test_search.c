@@ -288,6 +288,27 @@ static void test_goals(void **state)
     free(h);
 }
 
+/* A tensor that is a small part of its model must not be judged by a few of its weights. */
+static void test_no_tensor_is_missed(void **state)
+{
+    (void)state;
+    enum { MANY = 1 << 24, FEW = 5000, LEAST = 4096 };
+    float *large = make_weights(1 << 16, 0.1, 21), *w = malloc(MANY * sizeof *w);
+    for (size_t i = 0; i < MANY; i++)
+        w[i] = large[i % (1 << 16)];
+    nq_plan_options o = options_of(NQ_METHOD_UNIFORM, NQ_TARGET_FILE_BYTES, 1000);
+    nq_plan *plan = make_plan(&o);
+    add(plan, "many", w, NULL, MANY);
+    add(plan, "few", w, NULL, FEW);
+    nqi_sample *s = make_sample(plan, true);
+    assert_true(nqi_weights_count(&s->groups[0].parts[0]) <= MANY / 8);
+    assert_true(nqi_weights_count(&s->groups[1].parts[0]) >= LEAST);
+    nqi_sample_destroy(s);
+    nq_plan_destroy(plan);
+    free(large);
+    free(w);
+}
+
 /* ---- Equal slopes -------------------------------------------------------------------------- */
 
 static double cost_of(nqi_sample *s, uint64_t group, double log2_step, double lambda)
@@ -372,7 +393,8 @@ static void test_aims(void **state)
         const nqi_aim aim = nqi_model_aim(&plan->model);
         assert_true(aim.is_size == (cases[i].target != NQ_TARGET_SQNR_DB));
         assert_true(is_near(aim.value, aim.is_size ? log2(cases[i].aim) : cases[i].aim, 1e-12));
-        assert_true(is_near(nqi_model_target_value(&plan->model, aim.value), cases[i].value, 1e-12));
+        assert_true(
+            is_near(nqi_model_target_value(&plan->model, aim.value), cases[i].value, 1e-12));
         nq_plan_destroy(plan);
     }
     free(w);
@@ -504,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_goals),
         cmocka_unit_test(test_least_cost),
         cmocka_unit_test(test_slopes_are_equal),
+        cmocka_unit_test(test_no_tensor_is_missed),
         cmocka_unit_test(test_aims),
         cmocka_unit_test(test_best_number_of_levels),
         cmocka_unit_test(test_steps_for_sizes),
