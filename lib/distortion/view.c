@@ -25,11 +25,22 @@ static inline float f16_to_f32(uint16_t half)
     return nqi_f32_from_bits(sign | magnitude);
 }
 
+/* Who loads a slice will load the next one: it comes from memory while this one is worked on.
+ * Beyond the view that does nothing. */
+static void ask_for_next(const uint8_t *in, size_t n_bytes)
+{
+    for (size_t at = 0; at < n_bytes; at += 64)
+        NQI_PREFETCH(in + n_bytes + at);
+}
+
 void nqi_view_f32(float *out, const nqi_view *view, uint64_t first, size_t n)
 {
+    const size_t size = nq_dtype_bits(view->dtype) / 8;
     if (n == 0)
         return;
-    const uint8_t *in = view->data + (size_t)first * (nq_dtype_bits(view->dtype) / 8);
+    const uint8_t *in = view->data + (size_t)first * size;
+    if (n == NQI_SLICE_ELEMS)
+        ask_for_next(in, n * size);
     switch (view->dtype) {
     case NQ_F32:
         memcpy(out, in, n * sizeof *out);
