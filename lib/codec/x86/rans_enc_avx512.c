@@ -1,9 +1,11 @@
 /*
- * The rANS encoder for AVX-512 with VBMI and VBMI2: 64 lanes at once, their states as two vectors
- * of bytes. Frequencies, reciprocals and slots come from registers by permutation; states give
- * their bytes away by one compression.
+ * The rANS encoder for AVX-512 with VBMI and VBMI2: up to 64 lanes at once, their states as two
+ * vectors of bytes. Frequencies, reciprocals and slots come from registers by permutation; states
+ * give their bytes away by one compression.
  */
 #include "codec/rans_push.h"
+
+#include <string.h>
 
 #include "nq/context.h"
 
@@ -21,6 +23,7 @@ typedef struct group {
 } group;
 
 #define MAX_GROUPS (NQI_RANS_MAX_LANES / 64u)
+#define ALL_LANES  (~UINT64_C(0))
 
 TARGET NQI_INLINE __m512i look_up_256(const uint8_t *table, __m512i at)
 {
@@ -39,9 +42,9 @@ TARGET NQI_INLINE __m512i look_up_64(const uint8_t *table, __m512i at)
 /* ---- Pushing ------------------------------------------------------------------------------- */
 
 /* States that are too high for what comes give their low byte away; returns the stream's begin. */
-TARGET NQI_INLINE uint8_t *give_bytes(group *g, __m512i f, uint8_t *at)
+TARGET NQI_INLINE uint8_t *give_bytes(group *g, __m512i f, uint8_t *at, __mmask64 lanes)
 {
-    const __mmask64 is_high = _mm512_cmpge_epu8_mask(g->high, f);
+    const __mmask64 is_high = _mm512_mask_cmpge_epu8_mask(lanes, g->high, f);
     const unsigned n = (unsigned)_mm_popcnt_u64(is_high);
     at -= n;
     _mm512_mask_storeu_epi8(at, _bzhi_u64(~UINT64_C(0), n),
@@ -63,16 +66,17 @@ TARGET NQI_INLINE void divide(__m512i *quotient, __m512i *rest, __m512i x, __m51
     *rest = _mm512_mask_sub_epi16(r, is_small, r, f);
 }
 
-/* Pushes a symbol into each lane, given their classes. */
+/* Pushes a symbol into each of these lanes, given their classes; what the others have does not
+ * matter, before and afterwards. */
 TARGET NQI_INLINE uint8_t *push_group(group *g, const nqi_rans_coder *coder, __m512i classes,
-                                      uint8_t *at)
+                                      uint8_t *at, __mmask64 lanes)
 {
     const __m512i even = _mm512_set1_epi16(0x00ff);
     const __m512i f = look_up_64(coder->frequency, classes);
     const __m512i low_reciprocal = look_up_64(coder->reciprocal_low, classes);
     const __m512i high_reciprocal = look_up_64(coder->reciprocal_high, classes);
     __m512i qa, ra, qb, rb;
-    at = give_bytes(g, f, at);
+    at = give_bytes(g, f, at, lanes);
     /* (even & x) | y is 0xea, even ? x : y is 0xca; words of even, then of odd lanes */
     divide(&qa, &ra, _mm512_ternarylogic_epi64(even, g->low, _mm512_slli_epi16(g->high, 8), 0xea),
            _mm512_and_si512(f, even),
@@ -134,7 +138,7 @@ TARGET NQI_INLINE void push_rounds(nqi_rans_push *push, const uint8_t *classes, 
             n -= 64;
             const nqi_rans_coder *coder = &coders[choices[(first + n) >> sub_log2]];
             if (NQI_LIKELY(!coder->is_constant))
-                at = push_group(&g[i], coder, _mm512_loadu_si512(classes + n), at);
+                at = push_group(&g[i], coder, _mm512_loadu_si512(classes + n), at, ALL_LANES);
         }
     }
     for (unsigned i = 0; i < n_groups; i++)
@@ -142,9 +146,33 @@ TARGET NQI_INLINE void push_rounds(nqi_rans_push *push, const uint8_t *classes, 
     push->at = at;
 }
 
+/* Rounds of fewer lanes, which leave the rest of a group idle. */
+TARGET static void push_narrow(nqi_rans_push *push, const uint8_t *classes, size_t first, size_t n)
+{
+    const unsigned n_lanes = 1u << push->lanes_log2;
+    const __mmask64 lanes = _bzhi_u64(ALL_LANES, n_lanes);
+    const nqi_rans_coder *const coders = push->coders;
+    uint16_t states[64] = {0};
+    memcpy(states, push->states, n_lanes * sizeof *states);
+    group g = load_group(states);
+    while (n > 0) {
+        n -= n_lanes;
+        const nqi_rans_coder *coder = &coders[push->choices[(first + n) >> push->sub_log2]];
+        if (NQI_LIKELY(!coder->is_constant))
+            push->at =
+                push_group(&g, coder, _mm512_maskz_loadu_epi8(lanes, classes + n), push->at, lanes);
+    }
+    store_group(states, &g);
+    memcpy(push->states, states, n_lanes * sizeof *states);
+}
+
 TARGET static void push_avx512(nqi_rans_push *push, const uint8_t *classes, size_t first, size_t n)
 {
     switch (push->lanes_log2) {
+    case 4:
+    case 5:
+        push_narrow(push, classes, first, n);
+        break;
     case 6:
         push_rounds(push, classes, first, n, 1);
         break;
@@ -193,11 +221,10 @@ enum { AHEAD = 8192 };
 /* Of 16-bit numbers; in registers, as gcc 12 misplaces vectors on the stacks of its sanitizers. */
 TARGET NQI_INLINE uint16_t largest_of(__m512i v)
 {
-    const __m256i w =
-        _mm256_max_epu16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    const __m256i w = _mm256_max_epu16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
     const __m128i x = _mm_max_epu16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
     const __m128i least = _mm_minpos_epu16(_mm_xor_si128(x, _mm_set1_epi16(-1)));
-    return (uint16_t)~(uint32_t)_mm_cvtsi128_si32(least);
+    return (uint16_t) ~(uint32_t)_mm_cvtsi128_si32(least);
 }
 
 /* To be compiled for upper parts that are bytes, and for any. */
@@ -327,7 +354,7 @@ TARGET static size_t find_pairs_avx512(nqi_rans_pairs *pairs, const uint16_t *in
 }
 
 static const nqi_rans_push_kernels kernels = {.push = push_avx512,
-                                              .min_lanes_log2 = 6,
+                                              .min_lanes_log2 = 4,
                                               .classify = classify_avx512,
                                               .add_rows = add_rows_avx512,
                                               .step_ways = step_ways_avx512,
