@@ -77,6 +77,7 @@ typedef struct offer {
     uint64_t bytes[NQI_N_CODES + 1]; /* OWN with its table; NEVER: not allowed */
     bool is_bound;                   /* bytes[OWN] is what any code of its own takes at least */
     uint32_t own_codec;
+    nqi_encoder *own; /* that code, if it was the cheapest of all when it was made */
     uint32_t chosen;
 } offer;
 
@@ -116,8 +117,14 @@ static nq_status make_code(nqi_encoder **out, const choice *c, uint32_t codec,
                               NQI_ENCODER_EXACT, c->m->env.cpu);
 }
 
-/* A code of tensor i's own. It is not kept: for many tensors they would take much memory, and most
- * are not chosen. */
+/* The code itself would take much memory for many tensors, most of which do not choose it. */
+static void forget_own(offer *o)
+{
+    nqi_encoder_destroy(o->own);
+    o->own = NULL;
+}
+
+/* A code of tensor i's own, which is kept if it is the cheapest of these. */
 static nq_status price_own(choice *c, uint32_t i, uint32_t codec)
 {
     const nqi_model_tensor *t = tensor_of(c, i);
@@ -130,6 +137,9 @@ static nq_status price_own(choice *c, uint32_t i, uint32_t codec)
     if (bytes < o->bytes[OWN]) {
         o->bytes[OWN] = bytes;
         o->own_codec = codec;
+        nqi_encoder *const before = o->own;
+        o->own = own;
+        own = before;
     }
     nqi_encoder_destroy(own);
     return NQ_OK;
@@ -290,6 +300,8 @@ static nq_status find_cheapest_but(uint32_t *best, choice *c, uint32_t i, uint32
         return NQ_OK;
     NQI_TRY(price_alone(c, i));
     *best = cheapest_but(o, other);
+    if (*best != OWN)
+        forget_own(o);
     return NQ_OK;
 }
 
@@ -379,21 +391,31 @@ static nq_status settle_sharing(choice *c)
 
 /* ---- The group ----------------------------------------------------------------------------- */
 
+static nq_status make_own(choice *c, uint32_t i)
+{
+    const nqi_model_tensor *t = tensor_of(c, i);
+    offer *o = &c->offers[i];
+    nqi_model_spread_counts(c->counts, t);
+    const nq_status status = make_code(&o->own, c, o->own_codec, c->counts);
+    nqi_model_clear_counts(c->counts, t);
+    return status;
+}
+
 /* Gives each tensor what it has chosen. */
 static nq_status assign_codes(choice *c)
 {
     for (uint32_t i = 0; i < c->g->n; i++) {
         nqi_model_tensor *t = tensor_of(c, i);
-        const offer *o = &c->offers[i];
+        offer *o = &c->offers[i];
         t->code = o->chosen;
         t->codec = o->chosen == OWN ? o->own_codec : nqi_code_codec(o->chosen);
         t->code_bytes = o->bytes[o->chosen];
         if (o->chosen != OWN)
             continue;
-        nqi_model_spread_counts(c->counts, t);
-        const nq_status status = make_code(&t->own, c, o->own_codec, c->counts);
-        nqi_model_clear_counts(c->counts, t);
-        NQI_TRY(status);
+        if (!o->own)
+            NQI_TRY(make_own(c, i));
+        t->own = o->own;
+        o->own = NULL;
         t->code_bytes -= table_bytes(t->own);
     }
     return NQ_OK;
@@ -424,7 +446,7 @@ static nq_status choose_for_group(nqi_model *m, nqi_model_group *g, nq_diag *dia
     const nqi_allocator *a = &m->env.allocator;
     const uint32_t n_levels = g->n_numbers;
     void *offers = NULL, *members = NULL, *counts = NULL, *sums = NULL;
-    nq_status status = nqi_alloc(&offers, a, g->n, sizeof(offer));
+    nq_status status = nqi_alloc_zero(&offers, a, g->n, sizeof(offer));
     if (status == NQ_OK)
         status = nqi_alloc(&members, a, g->n, sizeof(bool));
     if (status == NQ_OK)
@@ -435,6 +457,8 @@ static nq_status choose_for_group(nqi_model *m, nqi_model_group *g, nq_diag *dia
         choice c = {
             .m = m, .g = g, .offers = offers, .is_member = members, .counts = counts, .sums = sums};
         status = choose(&c);
+        for (uint32_t i = 0; i < g->n; i++)
+            forget_own(&c.offers[i]);
         nqi_training_set_free(&c.set, m);
     }
     nqi_free(a, offers, g->n, sizeof(offer));
