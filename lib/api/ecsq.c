@@ -224,8 +224,9 @@ static nq_status solve(nq_codebook **out, design *d)
         return NQ_E_ARG;
     if (!is_weighted && !d->levels)
         return find_levels(out, d);
-    NQI_TRY(is_weighted ? nqi_rows_from_weights(&rows, d->env, s, d->list->parts, d->list->n)
-                        : nqi_rows_from_summary(&rows, s));
+    NQI_TRY(is_weighted
+                ? nqi_rows_from_weights(&rows, d->env, s, d->list->parts, d->list->n, NQI_ROWS_ALL)
+                : nqi_rows_from_summary(&rows, s));
     d->rows = is_weighted ? &rows : NULL;
     const nq_status status = d->levels ? keep_levels(out, d, &rows) : find_levels(out, d);
     nqi_rows_free(&rows);

@@ -171,7 +171,8 @@ static void run_row(void *arg, uint64_t index, uint32_t worker)
         assign_intervals(p, a->rows, row);
 }
 
-/* Runs rows from the first one on, a place for each; few points are not worth waking workers for. */
+/* Runs rows from the first one on, a place for each; few points are not worth waking workers for.
+ */
 static void run_rows(nqi_assigner *a, size_t first, size_t n)
 {
     size_t n_points = 0;
@@ -186,6 +187,16 @@ static void run_rows(nqi_assigner *a, size_t first, size_t n)
         run_row(a, i, 0);
 }
 
+static void add_row(nqi_share *shares, const place *p, const nqi_row *row, size_t k)
+{
+    for (size_t j = 0; j < k; j++) {
+        if (p->shares[j].count == 0)
+            continue;
+        const nqi_share share = nqi_share_of_weights(&p->shares[j], row->thinning);
+        nqi_share_add(&shares[j], &share);
+    }
+}
+
 void nqi_assign(nqi_share *shares, nqi_assigner *a, const nqi_priced_levels *priced, double lambda)
 {
     a->priced = priced;
@@ -195,9 +206,7 @@ void nqi_assign(nqi_share *shares, nqi_assigner *a, const nqi_priced_levels *pri
         n = NQI_MIN(a->rows->n_rows - row, a->n_places);
         run_rows(a, row, n);
         for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < priced->k; j++)
-                if (a->places[i].shares[j].count > 0)
-                    nqi_share_add(&shares[j], &a->places[i].shares[j]);
+            add_row(shares, &a->places[i], &a->rows->rows[row + i], priced->k);
     }
     shares[nqi_shortest_level(priced)].count += a->rows->n_weightless;
 }

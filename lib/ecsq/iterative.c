@@ -316,7 +316,7 @@ static nq_status make_rows(design *d)
         return NQ_OK;
     d->rows = &d->own_rows;
     if (s->is_weighted && nqi_summary_importance(s) > 0)
-        return nqi_rows_from_weights(&d->own_rows, d->env, s, d->parts, d->n_parts);
+        return nqi_rows_from_weights(&d->own_rows, d->env, s, d->parts, d->n_parts, NQI_ROWS_ALL);
     return nqi_rows_from_summary(&d->own_rows, s);
 }
 

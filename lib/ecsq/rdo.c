@@ -229,8 +229,10 @@ static void copy_levels(nqi_rdo *r, const float *levels, const double *lengths)
 static bool is_single(double *h, const nqi_rows *rows)
 {
     *h = rows && rows->n_rows > 0 ? rows->rows[0].h_min : 1;
-    return !rows || rows->n_rows == 0 ||
-           (rows->n_rows == 1 && rows->n_weightless == 0 && rows->rows[0].h_max == *h);
+    bool same = !rows || rows->n_rows == 0 || rows->n_weightless == 0;
+    for (size_t i = 0; rows && i < rows->n_rows; i++)
+        same = same && rows->rows[i].h_min == *h && rows->rows[i].h_max == *h;
+    return same;
 }
 
 nq_status nqi_rdo_create(nqi_rdo **out, const nqi_env *env, const nqi_rows *rows,

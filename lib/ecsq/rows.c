@@ -150,7 +150,7 @@ nq_status nqi_rows_finish(nqi_rows *r, const nqi_env *env)
     for (size_t i = 0; i < r->n_rows; i++) {
         const nqi_row *row = &r->rows[i];
         const nqi_dd total = nqi_dd_sub(row->sums[n_blocks(row->n)].h, row->sums[0].h);
-        r->total_h += nqi_dd_value(total);
+        r->total_h += nqi_dd_value(total) * (double)(UINT64_C(1) << row->thinning);
     }
     return NQ_OK;
 }

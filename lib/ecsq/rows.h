@@ -8,6 +8,10 @@
  * row's range of importance agree, all weights of the row in between go there, and sums over them
  * are differences of sums that were made once.
  *
+ * Where rows of all weights would take too much memory, the fuller ones have every 2nd, 4th, ... of
+ * their weights, each for so many. The largest weights are in rows of their own, which have all:
+ * few, and each with a say in where levels end.
+ *
  * Without importance there is one row, whose points are either all weights or a summary's bins.
  */
 #ifndef NQI_ECSQ_ROWS_H
@@ -37,6 +41,7 @@ typedef struct nqi_row {
     const double *counts; /* each point stands for so many weights of importance 1; NULL: one */
     double h_min;         /* the range of importance */
     double h_max;
+    unsigned thinning;  /* log2 of how many weights a point stands for, but for counts */
     nqi_row_sums *sums; /* one a block, and one after the last */
 } nqi_row;
 
@@ -62,14 +67,18 @@ typedef struct nqi_rows {
     size_t n_sums;
 } nqi_rows;
 
+/* For rows of all weights. */
+#define NQI_ROWS_ALL UINT64_MAX
+
 /*
  * Rows of the weights of all parts, of which s is the summary; with importance as f32 times a power
- * of two, and below 2^-100 of the mean as none. NQ_E_NUMERIC, NQ_E_NOMEM, NQ_E_LIMIT,
- * NQ_E_CANCELLED.
+ * of two, and below 2^-100 of the mean as none. Of more than max_points weights some stand for
+ * others, so that there are no more points, or one for each row. NQ_E_NUMERIC, NQ_E_NOMEM,
+ * NQ_E_LIMIT, NQ_E_CANCELLED.
  */
 NQI_MUST_CHECK nq_status nqi_rows_from_weights(nqi_rows *out, const nqi_env *env,
                                                const nqi_summary *s, const nqi_weights *parts,
-                                               size_t n_parts);
+                                               size_t n_parts, uint64_t max_points);
 
 /* One row of the bins of a summary, all of the same importance. NQ_E_NOMEM, NQ_E_LIMIT. */
 NQI_MUST_CHECK nq_status nqi_rows_from_summary(nqi_rows *out, const nqi_summary *s);
@@ -88,6 +97,13 @@ typedef struct nqi_share {
     double h_x;
     double h_x2;
 } nqi_share;
+
+/* What a share of points that stand for 2^thinning weights each comes to. */
+static inline nqi_share nqi_share_of_weights(const nqi_share *s, unsigned thinning)
+{
+    const double times = (double)(UINT64_C(1) << thinning);
+    return (nqi_share){s->count << thinning, times * s->h, times * s->h_x, times * s->h_x2};
+}
 
 static inline void nqi_share_add(nqi_share *to, const nqi_share *s)
 {

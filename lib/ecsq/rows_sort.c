@@ -4,6 +4,9 @@
  * weight's key above and the importance below. Then each row is sorted on its own, from the low
  * digits of the keys to the high ones, and taken apart. Nothing is held twice but what workers
  * sort.
+ *
+ * For less memory, weights go to buckets: the largest of a row to one, the others to another, each
+ * of which may be thinned.
  */
 #include <assert.h>
 #include <float.h>
@@ -17,11 +20,18 @@ static_assert(0x7f7fffff >> NQI_ROW_SHIFT < NQI_N_ROWS, "all finite floats have 
 /* Weights that one task looks at. */
 #define TASK_ELEMS (UINT64_C(1) << 20)
 
+/* Two for each row. */
+#define N_BUCKETS (2 * NQI_N_ROWS)
+
+/* Of thinned rows, the part of all points that large weights may be. */
+#define LARGE_PART 4
+
 typedef struct piece {
     const nqi_weights *part;
     uint64_t first;
     size_t n;
-    uint64_t places[NQI_N_ROWS + 1]; /* how many go to each row; then where the next one goes */
+    uint64_t
+        places[N_BUCKETS + 1]; /* how many go to each bucket; then the number of the next one */
     uint64_t n_weightless;
     bool is_bad;
 } piece;
@@ -30,11 +40,13 @@ typedef struct job {
     const nqi_env *env;
     nqi_rows *rows;
     bool is_weighted;
+    float large; /* weights of larger magnitude have rows of their own */
     piece *pieces;
     size_t n_pieces;
-    size_t begin[NQI_N_ROWS + 1]; /* of each row's points */
-    uint32_t used[NQI_N_ROWS];    /* rows that have points */
-    nq_status statuses[NQI_N_ROWS];
+    size_t begin[N_BUCKETS + 1];  /* of each bucket's points */
+    unsigned thinning[N_BUCKETS]; /* log2 */
+    uint32_t used[N_BUCKETS];     /* buckets that have points */
+    nq_status statuses[N_BUCKETS];
 } job;
 
 /* ---- Pieces -------------------------------------------------------------------------------- */
@@ -60,6 +72,11 @@ static bool load_slice(float *w, float *h, const job *j, const nqi_weights *part
     return true;
 }
 
+static uint32_t bucket_of(const job *j, float w, float h)
+{
+    return 2 * nqi_row_number(h) + ((w < 0 ? -w : w) > j->large ? 1 : 0);
+}
+
 static void count_piece(void *arg, uint64_t index, uint32_t worker)
 {
     const job *j = arg;
@@ -72,9 +89,9 @@ static void count_piece(void *arg, uint64_t index, uint32_t worker)
         const size_t n = NQI_MIN(p->n - at, NQI_SLICE_ELEMS);
         p->is_bad = !load_slice(w, h, j, p->part, p->first + at, n);
         for (size_t i = 0; i < n && !p->is_bad; i++)
-            p->places[nqi_row_number(h[i])]++;
+            p->places[NQI_MIN(bucket_of(j, w[i], h[i]), N_BUCKETS)]++;
     }
-    p->n_weightless = p->places[NQI_N_ROWS];
+    p->n_weightless = p->places[N_BUCKETS];
 }
 
 static void move_piece(void *arg, uint64_t index, uint32_t worker)
@@ -88,10 +105,15 @@ static void move_piece(void *arg, uint64_t index, uint32_t worker)
         const size_t n = NQI_MIN(p->n - at, NQI_SLICE_ELEMS);
         load_slice(w, h, j, p->part, p->first + at, n);
         for (size_t i = 0; i < n; i++) {
-            const uint32_t row = nqi_row_number(h[i]);
-            if (row == NQI_N_ROWS)
+            const uint32_t bucket = bucket_of(j, w[i], h[i]);
+            if (bucket >= N_BUCKETS)
                 continue;
-            points[p->places[row]++] = (uint64_t)nqi_key(w[i]) << 32 | nqi_f32_bits(h[i]);
+            const uint64_t number = p->places[bucket]++;
+            const unsigned thinning = j->thinning[bucket];
+            if ((number & ((UINT64_C(1) << thinning) - 1)) != 0)
+                continue;
+            points[j->begin[bucket] + (number >> thinning)] =
+                (uint64_t)nqi_key(w[i]) << 32 | nqi_f32_bits(h[i]);
         }
     }
 }
@@ -118,23 +140,53 @@ static void cut_pieces(job *j, const nqi_weights *parts, size_t n_parts)
     }
 }
 
-/* Turns how many into where; the number of points. */
-static size_t find_places(job *j)
+/* Turns how many each piece has into the number of its first one; how many there are in all. */
+static uint64_t number_weights(job *j, uint32_t bucket)
 {
-    size_t at = 0;
-    for (uint32_t row = 0; row < NQI_N_ROWS; row++) {
-        j->begin[row] = at;
-        if (row > 0 && at > j->begin[row - 1])
-            j->used[j->rows->n_rows++] = row - 1;
-        for (size_t i = 0; i < j->n_pieces; i++) {
-            const uint64_t n = j->pieces[i].places[row];
-            j->pieces[i].places[row] = at;
-            at += (size_t)n;
-        }
+    uint64_t n = 0;
+    for (size_t i = 0; i < j->n_pieces; i++) {
+        const uint64_t here = j->pieces[i].places[bucket];
+        j->pieces[i].places[bucket] = n;
+        n += here;
     }
-    j->begin[NQI_N_ROWS] = at;
-    if (at > j->begin[NQI_N_ROWS - 1])
-        j->used[j->rows->n_rows++] = NQI_N_ROWS - 1;
+    return n;
+}
+
+/* Points of n weights where no bucket is to have more than `most`. */
+static uint64_t thinned(unsigned *thinning, uint64_t n, uint64_t most)
+{
+    for (*thinning = 0; nqi_div_up_u64(n, UINT64_C(1) << *thinning) > most; ++*thinning)
+        ;
+    return nqi_div_up_u64(n, UINT64_C(1) << *thinning);
+}
+
+/* The fullest buckets are thinned, so that there are at most max_points, or one for each. */
+static void thin_buckets(job *j, const uint64_t *n, uint64_t max_points)
+{
+    uint64_t most = NQI_MAX(max_points, 1), all;
+    do {
+        all = 0;
+        for (uint32_t i = 0; i < N_BUCKETS; i++)
+            all += thinned(&j->thinning[i], n[i], most);
+        most -= most / 8 + 1;
+    } while (all > max_points && most > 0);
+}
+
+/* Gives buckets their places; the number of points. */
+static size_t find_places(job *j, uint64_t max_points)
+{
+    uint64_t n[N_BUCKETS];
+    size_t at = 0;
+    for (uint32_t i = 0; i < N_BUCKETS; i++)
+        n[i] = number_weights(j, i);
+    thin_buckets(j, n, max_points);
+    for (uint32_t i = 0; i < N_BUCKETS; i++) {
+        j->begin[i] = at;
+        if (n[i] > 0)
+            j->used[j->rows->n_rows++] = i;
+        at += (size_t)nqi_div_up_u64(n[i], UINT64_C(1) << j->thinning[i]);
+    }
+    j->begin[N_BUCKETS] = at;
     return at;
 }
 
@@ -241,6 +293,7 @@ static void run_row(void *arg, uint64_t index, uint32_t worker)
     const size_t n = j->begin[j->used[index] + 1] - begin;
     uint64_t *points = j->rows->points;
     j->statuses[index] = make_row(&j->rows->rows[index], &j->env->allocator, points + begin, n);
+    j->rows->rows[index].thinning = j->thinning[j->used[index]];
 }
 
 /* ---- All ----------------------------------------------------------------------------------- */
@@ -267,10 +320,10 @@ static nq_status make_points(nqi_rows *r, size_t n)
     return NQ_OK;
 }
 
-static nq_status make_rows(job *j)
+static nq_status make_rows(job *j, uint64_t max_points)
 {
     NQI_TRY(count_all(j));
-    NQI_TRY(make_points(j->rows, find_places(j)));
+    NQI_TRY(make_points(j->rows, find_places(j, max_points)));
     nqi_run(&j->env->runner, j->n_pieces, move_piece, j);
     nqi_run(&j->env->runner, j->rows->n_rows, run_row, j);
     for (size_t i = 0; i < j->rows->n_rows; i++)
@@ -286,8 +339,33 @@ static double scale_for(double total, uint64_t n)
     return nqi_f64_from_bits((2046 - NQI_MAX(exponent, 1)) << 52);
 }
 
+/* The largest magnitude that a bin may have. */
+static float magnitude(const nqi_bin *b)
+{
+    const float first = nqi_key_weight(b->key);
+    const float last = nqi_key_weight(b->key + ((UINT32_C(1) << b->shift) - 1));
+    return NQI_MAX(-first, last);
+}
+
+/* Above which magnitude there are no more than `most` weights. */
+static float find_large(const nqi_summary *s, uint64_t most)
+{
+    size_t first = 0, last = s->n_bins - 1;
+    uint64_t n = 0;
+    for (;;) {
+        const nqi_bin *low = &s->bins[first], *high = &s->bins[last];
+        const bool is_low = magnitude(low) > magnitude(high);
+        const nqi_bin *b = is_low ? low : high;
+        n += b->count;
+        if (n > most || first == last)
+            return magnitude(b);
+        first += is_low ? 1 : 0;
+        last -= is_low ? 0 : 1;
+    }
+}
+
 nq_status nqi_rows_from_weights(nqi_rows *out, const nqi_env *env, const nqi_summary *s,
-                                const nqi_weights *parts, size_t n_parts)
+                                const nqi_weights *parts, size_t n_parts, uint64_t max_points)
 {
     void *pieces, *memory;
     const double total = nqi_summary_importance(s);
@@ -303,8 +381,9 @@ nq_status nqi_rows_from_weights(nqi_rows *out, const nqi_env *env, const nqi_sum
         j->is_weighted = s->is_weighted && total > 0;
         out->is_plain = s->is_weighted && !(total > 0);
         out->scale = j->is_weighted ? scale_for(total, s->n) : 1;
+        j->large = s->n > max_points ? find_large(s, max_points / LARGE_PART) : FLT_MAX;
         cut_pieces(j, parts, n_parts);
-        status = make_rows(j);
+        status = make_rows(j, max_points);
     }
     nqi_free(&env->allocator, memory, 1, sizeof(job));
     nqi_free(&env->allocator, pieces, n_pieces, sizeof(piece));

@@ -23,6 +23,20 @@ nq_status nqi_design_source_summarise(nqi_design_source *source)
     return NQ_OK;
 }
 
+/* Points of rows for any number of weights, eight bytes each, and what more of them for each byte
+ * of the largest tensor: twice as much as that is the user's to give. */
+#define MOST_POINTS   (UINT64_C(1) << 21)
+#define POINTS_A_BYTE 0.125
+
+static uint64_t most_points(const nqi_design_source *source)
+{
+    uint64_t largest = 0;
+    for (size_t i = 0; i < source->n_parts; i++)
+        largest = NQI_MAX(largest, nqi_weights_count(&source->parts[i]) *
+                                       nq_dtype_bits(source->parts[i].w.dtype) / 8);
+    return MOST_POINTS + (uint64_t)((double)largest * POINTS_A_BYTE);
+}
+
 nq_status nqi_design_source_make_rows(nqi_design_source *source)
 {
     if (source->has_rows)
@@ -30,7 +44,7 @@ nq_status nqi_design_source_make_rows(nqi_design_source *source)
     NQI_TRY(nqi_design_source_summarise(source));
     if (source->has_importance)
         NQI_TRY(nqi_rows_from_weights(&source->rows, source->env, &source->summary, source->parts,
-                                      source->n_parts));
+                                      source->n_parts, most_points(source)));
     else
         NQI_TRY(nqi_rows_from_summary(&source->rows, &source->summary));
     source->has_rows = true;

@@ -365,7 +365,7 @@ static void run_rows(void *arg)
 {
     ecsq_job *j = arg;
     nqi_rows_free(&j->rows);
-    must(nqi_rows_from_weights(&j->rows, &env, &j->summary, &j->view, 1));
+    must(nqi_rows_from_weights(&j->rows, &env, &j->summary, &j->view, 1, NQI_ROWS_ALL));
 }
 
 static void run_iteration(void *arg)

@@ -94,3 +94,14 @@ def check_many_tensors(nq):
         nq.run("compress", "m.safetensors", "--step" if "--rdo" in options else "--target",
                "1e-3" if "--rdo" in options else "3bpw", *options, "--threads", "1", "--force",
                preexec_fn=limit_of(64 * MIB + 400_000))
+
+
+def check_many_tensors_with_importance(nq):
+    """Eight bytes for each weight would be far too much."""
+    if nq.sanitized:
+        raise Skipped("a sanitizer takes more memory than that")
+    write_many(nq, "m.safetensors", 200, 50_000)
+    write_many(nq, "h.safetensors", 200, 50_000)
+    for options in (["--method", "ecsq", "--target", "1bpw"], ["--rdo", "--step", "3e-3"]):
+        nq.run("compress", "m.safetensors", *options, "--importance", "h.safetensors", "--threads", "1", "--force",
+               preexec_fn=limit_of(64 * MIB + 400_000))

@@ -110,7 +110,7 @@ static nqi_rows make_rows(const nqi_weights *view)
     const nqi_env env = nqi_env_default();
     nqi_summary s = data_summarise(&env, view);
     nqi_rows rows;
-    assert_int_equal(nqi_rows_from_weights(&rows, &env, &s, view, 1), NQ_OK);
+    assert_int_equal(nqi_rows_from_weights(&rows, &env, &s, view, 1, NQI_ROWS_ALL), NQ_OK);
     nqi_summary_free(&s);
     return rows;
 }
@@ -518,6 +518,66 @@ static nq_status try(const float *w, const float *h, size_t n, const nqi_ecsq_op
     return status;
 }
 
+/* ---- Rows of fewer points ------------------------------------------------------------------- */
+
+static nqi_rows make_thin_rows(const nqi_env *env, const nqi_weights *view, uint64_t max_points)
+{
+    nqi_summary s = data_summarise(env, view);
+    nqi_rows rows;
+    assert_int_equal(nqi_rows_from_weights(&rows, env, &s, view, 1, max_points), NQ_OK);
+    nqi_summary_free(&s);
+    return rows;
+}
+
+static size_t count_above(const float *w, size_t n, float least)
+{
+    size_t above = 0;
+    for (size_t i = 0; i < n; i++)
+        above += fabsf(w[i]) > least ? 1 : 0;
+    return above;
+}
+
+/* As many as were asked for, all of the largest among them, and together as many as weights. */
+static void check_thin_rows(const nqi_rows *rows, const float *w, size_t n, uint64_t max_points)
+{
+    size_t points = 0, weights = 0, above = 0;
+    float least = 0;
+    while (count_above(w, n, least) > max_points / 5)
+        least += 0.05f;
+    for (size_t i = 0; i < rows->n_rows; i++) {
+        const nqi_row *row = &rows->rows[i];
+        points += row->n;
+        weights += row->n << row->thinning;
+        above += count_above(row->w, row->n, least);
+    }
+    assert_true(points <= max_points && points > max_points / 4);
+    assert_true(weights >= n && weights <= n + n / 20);
+    assert_int_equal(above, count_above(w, n, least));
+}
+
+/* Designs on a tenth of the weights cost all of them hardly more. */
+static void fewer_points_stand_for_all(void **state)
+{
+    (void)state;
+    enum { N = 400000, MOST = 40000 };
+    float *w = data_weights(N, 1, 0.1, 51), *h = data_importance(N, 2, 52);
+    const nqi_env env = nqi_env_default();
+    const nqi_weights view = data_view(w, NQ_F32, h, N);
+    nqi_rows thin = make_thin_rows(&env, &view, MOST);
+    check_thin_rows(&thin, w, N, MOST);
+    nqi_summary s = data_summarise(&env, &view);
+    const nqi_ecsq_options o = nqi_ecsq_options_default(0.01);
+    nqi_ecsq_result all = run_with(&env, &view, &o), few;
+    assert_int_equal(nqi_ecsq(&few, &env, &s, &thin, &view, 1, &o), NQ_OK);
+    assert_true(few.cost <= 1.01 * all.cost);
+    nqi_ecsq_free(&few);
+    nqi_ecsq_free(&all);
+    nqi_summary_free(&s);
+    nqi_rows_free(&thin);
+    free(w);
+    free(h);
+}
+
 static void options_within_limits(void **state)
 {
     (void)state;
@@ -813,6 +873,7 @@ int main(void)
         cmocka_unit_test(at_most_so_many_levels),
         cmocka_unit_test(from_a_summary_or_rows_alone),
         cmocka_unit_test(same_result_for_any_workers_and_cpu),
+        cmocka_unit_test(fewer_points_stand_for_all),
         cmocka_unit_test(options_within_limits),
         cmocka_unit_test(importance_needs_weights_or_rows),
         cmocka_unit_test(bad_weights_and_importance_are_refused),

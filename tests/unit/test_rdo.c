@@ -97,7 +97,8 @@ static problem make_problem(const nqi_env *env, size_t n, size_t k, double sigma
     make_levels(&p, seed + 2);
     p.view = data_view(p.w, NQ_F32, p.h, n);
     p.summary = data_summarise(env, &p.view);
-    assert_int_equal(nqi_rows_from_weights(&p.rows, env, &p.summary, &p.view, 1), NQ_OK);
+    assert_int_equal(nqi_rows_from_weights(&p.rows, env, &p.summary, &p.view, 1, NQI_ROWS_ALL),
+                     NQ_OK);
     return p;
 }
 
@@ -189,7 +190,8 @@ static void odd_weights_and_importance(void **state)
         nqi_rows_free(&p.rows);
         nqi_summary_free(&p.summary);
         p.summary = data_summarise(&env, &p.view);
-        assert_int_equal(nqi_rows_from_weights(&p.rows, &env, &p.summary, &p.view, 1), NQ_OK);
+        assert_int_equal(nqi_rows_from_weights(&p.rows, &env, &p.summary, &p.view, 1, NQI_ROWS_ALL),
+                         NQ_OK);
         assign(indices, &env, &p);
         check_indices(&p, indices);
         free_problem(&p);
@@ -244,7 +246,8 @@ static void equal_costs_go_to_the_lower_level(void **state)
                      .lambda = 1};
         p.view = data_view(w, NQ_F32, p.h, 4);
         p.summary = data_summarise(&env, &p.view);
-        assert_int_equal(nqi_rows_from_weights(&p.rows, &env, &p.summary, &p.view, 1), NQ_OK);
+        assert_int_equal(nqi_rows_from_weights(&p.rows, &env, &p.summary, &p.view, 1, NQI_ROWS_ALL),
+                         NQ_OK);
         assign(got, &env, &p);
         assert_memory_equal(got, want, sizeof want);
         nqi_rows_free(&p.rows);
@@ -262,7 +265,8 @@ static void weights_without_importance_take_the_shortest_code(void **state)
     for (size_t i = 0; i < N; i += 3)
         p.h[i] = 0;
     nqi_rows_free(&p.rows);
-    assert_int_equal(nqi_rows_from_weights(&p.rows, &env, &p.summary, &p.view, 1), NQ_OK);
+    assert_int_equal(nqi_rows_from_weights(&p.rows, &env, &p.summary, &p.view, 1, NQI_ROWS_ALL),
+                     NQ_OK);
     assert_int_equal(p.rows.n_weightless, (N + 2) / 3);
     assign(indices, &env, &p);
     check_indices(&p, indices);
@@ -291,7 +295,8 @@ static void unused_levels_stay_unused(void **state)
                      .lengths = (double *)(uintptr_t)lengths};
         p.view = data_view(w, NQ_F32, p.h, 4);
         p.summary = data_summarise(&env, &p.view);
-        assert_int_equal(nqi_rows_from_weights(&p.rows, &env, &p.summary, &p.view, 1), NQ_OK);
+        assert_int_equal(nqi_rows_from_weights(&p.rows, &env, &p.summary, &p.view, 1, NQI_ROWS_ALL),
+                         NQ_OK);
         assign(got, &env, &p);
         assert_memory_equal(got, want, sizeof want);
         nqi_rows_free(&p.rows);
