@@ -97,18 +97,8 @@ void nqi_cell_map_free(nqi_cell_map *map)
 
 /* ---- Using --------------------------------------------------------------------------------- */
 
-static uint32_t find_slot(const nqi_cell_map *map, int64_t cell)
+static uint32_t lower(const nqi_cell_map *map, int64_t cell)
 {
-    const uint32_t mask = ((uint32_t)1 << map->table_log2) - 1;
-    uint32_t at = first_place(map, cell);
-    while (map->cells[map->table[at]] != cell)
-        at = (at + 1) & mask;
-    return map->table[at];
-}
-
-uint32_t nqi_cell_map_lower(const nqi_cell_map *map, float weight)
-{
-    const int64_t cell = nqi_uniform_cell((double)weight, map->step);
     uint32_t low = 0, high = map->n_slots;
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
@@ -118,6 +108,21 @@ uint32_t nqi_cell_map_lower(const nqi_cell_map *map, float weight)
             high = middle;
     }
     return low;
+}
+
+uint32_t nqi_cell_map_lower(const nqi_cell_map *map, float weight)
+{
+    return lower(map, nqi_uniform_cell((double)weight, map->step));
+}
+
+/* Half of the table is free, so that a search ends. */
+static uint32_t find_slot(const nqi_cell_map *map, int64_t cell)
+{
+    const uint32_t mask = ((uint32_t)1 << map->table_log2) - 1;
+    uint32_t at = first_place(map, cell);
+    while (map->table[at] != NO_SLOT && map->cells[map->table[at]] != cell)
+        at = (at + 1) & mask;
+    return map->table[at] != NO_SLOT ? map->table[at] : NQI_MIN(lower(map, cell), map->n_slots - 1);
 }
 
 bool nqi_cell_map_find(uint32_t *slot, const nqi_cell_map *map, float weight)

@@ -57,7 +57,7 @@ uint32_t nqi_cell_map_lower(const nqi_cell_map *map, float weight);
 /* Slot of a weight; false if its cell is not in the map. */
 bool nqi_cell_map_find(uint32_t *slot, const nqi_cell_map *map, float weight);
 
-/* Slots of n weights whose cells are in the map. */
+/* Slots of n weights whose cells are in the map; a sparse one has a slot nearby for others. */
 void nqi_cell_map_slots(uint32_t *slots, const nqi_cell_map *map, const float *weights, size_t n);
 
 /* The same, with each weight's distance to the middle of its cell: w - step * cell in double, which

@@ -767,11 +767,29 @@ static void cells_are_found_in_vectors(void **state)
     }
 }
 
+/* Cells that are not in a list get a slot all the same, that of a neighbour. */
+static void missing_cells_have_slots(void **state)
+{
+    (void)state;
+    const nqi_env env = nqi_env_default();
+    const int64_t cells[] = {-5000000000, -7, 0, 3, 40000000000};
+    const float weights[] = {-6e9f, -5e9f, -100, -7, -1, 0, 1, 3, 4, 1e10f, 4e10f, 1e11f};
+    const uint32_t expected[] = {0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4};
+    uint32_t slots[NQI_COUNT(weights)];
+    nqi_cell_map map;
+    assert_int_equal(nqi_cell_map_sparse(&map, &env.allocator, 1, cells, NQI_COUNT(cells)), NQ_OK);
+    nqi_cell_map_slots(slots, &map, weights, NQI_COUNT(weights));
+    for (size_t i = 0; i < NQI_COUNT(weights); i++)
+        assert_int_equal(slots[i], expected[i]);
+    nqi_cell_map_free(&map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rule_and_type),
-        cmocka_unit_test(minus_zero_is_zero), cmocka_unit_test(denormal_weights),
+        cmocka_unit_test(minus_zero_is_zero),
+        cmocka_unit_test(denormal_weights),
         cmocka_unit_test(largest_weights_and_importance),
         cmocka_unit_test(one_weight_and_one_value),
         cmocka_unit_test(as_many_levels_as_asked_for),
@@ -789,6 +807,7 @@ int main(void)
         cmocka_unit_test(memory_and_patience_run_out),
         cmocka_unit_test(counts_may_fail),
         cmocka_unit_test(cells_are_found_in_vectors),
+        cmocka_unit_test(missing_cells_have_slots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
