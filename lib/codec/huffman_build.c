@@ -177,6 +177,8 @@ static void describe(nqi_huffman_code *code, const nqi_huffman_shape *shape, uin
     code->symbol_log2 = symbol_log2_for(shape);
     code->is_small = wants_small(flags);
     code->has_escape = shape->has_escape;
+    code->is_constant = shape->longest == 0 && !shape->has_escape;
+    code->constant = (uint16_t)shape->largest;
     nqi_huffman_first_codes(code->first_code, shape->n_of_length);
     memset(code->n_long, 0, sizeof code->n_long);
     memset(code->long_begin, 0, sizeof code->long_begin);

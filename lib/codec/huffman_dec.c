@@ -78,9 +78,15 @@ static void fetch_ahead(const void *place, size_t n_bytes)
         NQI_PREFETCH((const uint8_t *)place + i);
 }
 
+/* Symbols that take no bits are filled in: a file need not have a byte for thousands of them. */
 static nq_status symbols_u16(nqi_huffman_block *block, uint16_t *out, size_t n)
 {
     const nqi_huffman_code *code = nqi_huffman_code_of(block);
+    if (code->is_constant) {
+        for (size_t i = 0; i < n; i++)
+            out[i] = code->constant;
+        return NQ_OK;
+    }
     if (nqi_huffman_is_small(code))
         return nqi_huffman_decode_small(block, out, NULL, n);
     fetch_ahead(out, n * sizeof *out);
@@ -104,6 +110,10 @@ static nq_status symbols_u16(nqi_huffman_block *block, uint16_t *out, size_t n)
 static nq_status symbols_u8(nqi_huffman_block *block, uint8_t *out, size_t n)
 {
     const nqi_huffman_code *code = nqi_huffman_code_of(block);
+    if (code->is_constant) {
+        memset(out, code->constant, n);
+        return NQ_OK;
+    }
     if (nqi_huffman_is_small(code))
         return nqi_huffman_decode_small(block, NULL, out, n);
     assert(code->symbol_log2 == 0);

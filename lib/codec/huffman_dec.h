@@ -73,6 +73,8 @@ struct nqi_huffman_code {
     size_t round_out;     /* bytes that a round brings at most */
     bool is_small;
     bool has_escape;
+    bool is_constant; /* one symbol, which takes no bits */
+    uint16_t constant;
     unsigned escape_length;
     uint32_t escape_code; /* as it lies in the stream */
     uint32_t first_code[NQI_HUFFMAN_MAX_LENGTH + 1];

@@ -2,11 +2,12 @@
  * Makes calls of the system and of malloc fail, for test_faults.py: a library to be loaded in front
  * of the program (LD_PRELOAD). Two variables of the environment say what it does:
  *
- *     NQ_FAULT=CALL:N:WHAT[:on]  the N-th CALL (counted from 1) does WHAT, with `on` all behind it, too
- *     NQ_FAULT_LOG=FILE          how often each call was made, a line each, when the program ends
+ *     NQ_FAULT=CALL:N:WHAT[:on]  the N-th CALL (counted from 1) does WHAT, with `on` all behind it,
+ * too NQ_FAULT_LOG=FILE          how often each call was made, a line each, when the program ends
  *
  * CALL is one of the names below. WHAT is the number of an errno that the call fails with; "short":
- * read and write transfer one byte; or "s" and the number of a signal that is raised in front of it.
+ * read and write transfer one byte; or "s" and the number of a signal that is raised in front of
+ * it.
  */
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64 /* the names that the program uses then */
@@ -25,12 +26,27 @@
 #include <unistd.h>
 
 enum call {
-    READ, WRITE, PWRITE, OPEN, CLOSE, MKSTEMP, RENAME, LINK, UNLINK, FSYNC, FSTAT, LSEEK, MMAP,
-    FCHMOD, MALLOC, THREAD, N_CALLS
+    READ,
+    WRITE,
+    PWRITE,
+    OPEN,
+    CLOSE,
+    MKSTEMP,
+    RENAME,
+    LINK,
+    UNLINK,
+    FSYNC,
+    FSTAT,
+    LSEEK,
+    MMAP,
+    FCHMOD,
+    MALLOC,
+    THREAD,
+    N_CALLS
 };
 
 static const char *const names[N_CALLS] = {
-    "read",   "write", "pwrite", "open", "close", "mkstemp", "rename", "link",
+    "read",   "write", "pwrite", "open",  "close", "mkstemp", "rename", "link",
     "unlink", "fsync", "fstat",  "lseek", "mmap",  "fchmod",  "malloc", "pthread_create",
 };
 

@@ -106,9 +106,9 @@ static inline void ways_values(nq_decoder *d, const ways_input *in, const uint16
     assert_int_equal(status == NQ_OK, expected == NQ_OK);
     for (size_t i = 0; status == NQ_OK && i < n; i++) {
         if (in->info.n_channels > 0)
-            assert_int_equal(nq_decoder_channel_codebook(d, ways_channel(in, i), &levels,
-                                                         &n_levels, NULL),
-                             NQ_OK);
+            assert_int_equal(
+                nq_decoder_channel_codebook(d, ways_channel(in, i), &levels, &n_levels, NULL),
+                NQ_OK);
         assert_true(indices[i] < n_levels);
         assert_memory_equal(&out[i], &levels[indices[i]], sizeof *out);
     }
@@ -214,7 +214,8 @@ static inline nq_status ways_decode_patterns(const ways_input *in, uint64_t seed
     nq_decoder_destroy(d);
     for (unsigned i = 0; i < 4 && made == NQ_OK; i++) {
         const nq_reader *r = unit_random(&seed) % 2 ? in->span : in->behind;
-        d = ways_decoder(r, in->tensor, unit_random(&seed) % (expected != NQ_OK ? 10 : 20), &status);
+        d = ways_decoder(r, in->tensor, unit_random(&seed) % (expected != NQ_OK ? 10 : 20),
+                         &status);
         assert_true(d || (r == in->behind && expected != NQ_OK));
         if (!d)
             continue;

@@ -51,8 +51,8 @@ static void read_contents(good_file *g)
         t->dtype = t->info.n_levels > 0 ? NQ_F32 : t->info.dtype;
         t->n_bytes = (size_t)(t->info.n_elements * nq_dtype_bits(t->dtype) / 8);
         t->at = malloc(t->n_bytes + 1);
-        assert_int_equal(
-            nq_reader_decode(r, NULL, i, t->dtype, 0, t->info.n_elements, t->at, NULL), NQ_OK);
+        assert_int_equal(nq_reader_decode(r, NULL, i, t->dtype, 0, t->info.n_elements, t->at, NULL),
+                         NQ_OK);
     }
     nq_reader_destroy(r);
 }
@@ -79,7 +79,8 @@ static int32_t tell(void *user, const nq_diag *diag)
     return 0;
 }
 
-/* A tensor that is said to be whole is; of one that is damaged, what lies in front of the damage. */
+/* A tensor that is said to be whole is; of one that is damaged, what lies in front of the damage.
+ */
 static void check_tensor(const nq_reader *r, const content *t, uint32_t i, bool is_damaged)
 {
     uint8_t *out = malloc(t->n_bytes + 1);

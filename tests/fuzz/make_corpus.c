@@ -90,7 +90,8 @@ static void put_good_others(void)
     file_quantized(&empty, &(shape){"q", NQ_F16, 1, {0}, 6}, NQ_CODEC_FIXED, book, UINT32_MAX,
                    &nothing, 0);
     file = file_build(&empty);
-    put("good_no_elements", "tensors without elements, names and metadata without characters", &file);
+    put("good_no_elements", "tensors without elements, names and metadata without characters",
+        &file);
     file_stored(&tiny, &(shape){"scalar", NQ_C64, 0, {0}, 6}, raw, 8);
     file_stored(&tiny, &(shape){"packed", NQ_F4, 8, {1, 1, 2, 1, 2, 1, 1, 4}, 6}, raw, 8);
     const uint32_t single = file_codebook_f32(&tiny, one_level, 1);
@@ -146,8 +147,8 @@ static void put_headers(const bytes *base)
     put_changed("bad_checksum_header", "a flipped bit of original_bytes", base, 33, 0x55, 1, false);
     put_changed("bad_checksum_version", "another version, damaged: not unsupported", base, 12, 2, 2,
                 false);
-    put_changed("bad_checksum_index", "a flipped byte of the index", base, HEADER_BYTES + 3, 0xee, 1,
-                true);
+    put_changed("bad_checksum_index", "a flipped byte of the index", base, HEADER_BYTES + 3, 0xee,
+                1, true);
     put_changed("bad_corrupt_header_bytes", "a header of 65 bytes", base, 14, 65, 2, true);
     put_changed("bad_corrupt_reserved", "reserved bytes that are not zero", base, 61, 1, 1, true);
     put_changed("bad_corrupt_size_width", "sizes of nine bytes", base, 60, 9, 1, true);
@@ -252,8 +253,8 @@ static void put_coded_records(void)
               0, 0);
     put_coded("bad_corrupt_table_of_another", "a Huffman table for rANS", NQ_F32, NQ_CODEC_RANS, 0,
               0, 2);
-    put_coded("bad_corrupt_channels", "channels of a codebook without", NQ_F32, NQ_CODEC_FIXED, 1, 0,
-              0);
+    put_coded("bad_corrupt_channels", "channels of a codebook without", NQ_F32, NQ_CODEC_FIXED, 1,
+              0, 0);
 }
 
 /* A codebook with this record and these data, used by a tensor of no elements. */
@@ -263,7 +264,8 @@ static void put_codebook(const char *name, const char *about, unsigned kind, con
     const bytes none = {0};
     nq_file f = {.size_width = 1};
     const uint32_t book = file_codebook(&f, kind, data, n_bytes, n_levels, step);
-    file_quantized(&f, &(shape){"t", NQ_F32, 1, {0}, 6}, NQ_CODEC_FIXED, book, UINT32_MAX, &none, 0);
+    file_quantized(&f, &(shape){"t", NQ_F32, 1, {0}, 6}, NQ_CODEC_FIXED, book, UINT32_MAX, &none,
+                   0);
     bytes file = file_build(&f);
     put(name, about, &file);
     file_free(&f);
@@ -294,15 +296,14 @@ static bool table_is_legal(const valid_code *c, const uint8_t *table, size_t n)
 }
 
 /* A tensor of `n` zeros, in this code's blocks. */
-static bytes build(const valid_code *c, const uint8_t *table, size_t table_bytes, const bytes *block,
-                   size_t n)
+static bytes build(const valid_code *c, const uint8_t *table, size_t table_bytes,
+                   const bytes *block, size_t n)
 {
     nq_file f = {.size_width = 3};
     float *levels = calloc(c->n_levels, sizeof *levels);
     const uint32_t book = file_codebook_f32(&f, levels, c->n_levels);
-    const uint32_t code = c->codec == NQ_CODEC_FIXED
-                              ? UINT32_MAX
-                              : file_code_table(&f, c->codec, table, table_bytes);
+    const uint32_t code =
+        c->codec == NQ_CODEC_FIXED ? UINT32_MAX : file_code_table(&f, c->codec, table, table_bytes);
     file_quantized(&f, &(shape){"t", NQ_F32, 1, {n}, 12}, c->codec, book, code, block, 1);
     bytes file = file_build(&f);
     file_free(&f);
@@ -371,8 +372,8 @@ static void put_large(void)
 {
     nq_file f = {.size_width = 8}, named = {.size_width = 1};
     const uint32_t book = file_codebook_f32(&f, four_levels, 1);
-    bytes body = begin_tensor(&f, &(shape){"t", NQ_F32, 1, {UINT64_C(1) << 50}, 24}, 100,
-                              NQ_CODEC_FIXED);
+    bytes body =
+        begin_tensor(&f, &(shape){"t", NQ_F32, 1, {UINT64_C(1) << 50}, 24}, 100, NQ_CODEC_FIXED);
     put_u(&body, 0, 1);
     put_varint(&body, book);
     put_varint(&body, 0);

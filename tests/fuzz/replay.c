@@ -7,8 +7,8 @@
  *     replay TARGET --random N SEED  N valid inputs, each as it is and then with a few changes
  *     replay all --random N SEED     the same for all targets
  *
- * Prints the number of inputs. What goes wrong aborts, and which input did it is told: a file, or the
- * command that makes it again.
+ * Prints the number of inputs. What goes wrong aborts, and which input did it is told: a file, or
+ * the command that makes it again.
  */
 #include <signal.h>
 

@@ -63,7 +63,8 @@ static void put_stats(sweep *s, const nq_stats *stats)
     free(stored);
 }
 
-/* Ways 0 and 1: adding, with importance or not; 2 and 3: merging. Statistics have a tensor before. */
+/* Ways 0 and 1: adding, with importance or not; 2 and 3: merging. Statistics have a tensor before.
+ */
 static nq_status grow_stats(sweep *s, uint32_t way)
 {
     const nq_tensor first = describe(NQ_F32, weights), second = describe(NQ_F32, more);
@@ -216,7 +217,8 @@ static nq_status assign_all(sweep *s, const nq_codebook *book, const nq_tensor *
 }
 
 /* Ways 0 to 5: k-means in its three ways, without and with importance; 6 to 8: entropy-constrained,
- * and with levels that stay; 9: levels as they are given. Way + 10: with statistics that are there. */
+ * and with levels that stay; 9: levels as they are given. Way + 10: with statistics that are there.
+ */
 static nq_status design(sweep *s, uint32_t way)
 {
     const nq_tensor w = describe(NQ_F32, weights), h = describe(NQ_F64, importance);
@@ -279,8 +281,7 @@ static nq_status encode(sweep *s, uint32_t way)
     o.n_levels = N_LEVELS;
     assert_int_equal(nq_indices_count(counts, N_LEVELS, some_indices, N), NQ_OK);
     sweep_arm(s);
-    nq_status status =
-        nq_encoder_create(&e, s->ctx, &o, codec == NQ_CODEC_FIXED ? NULL : counts);
+    nq_status status = nq_encoder_create(&e, s->ctx, &o, codec == NQ_CODEC_FIXED ? NULL : counts);
     assert_true((status == NQ_OK) == (e != NULL));
     if (e) {
         const uint8_t *table = nq_encoder_table(e, &table_bytes);
@@ -377,8 +378,7 @@ static nq_status set_levels(sweep *s, uint32_t way)
     for (size_t i = 0; i < 30; i++)
         levels[i] = (float)i;
     sweep_arm(s);
-    const nq_status status =
-        nq_file_set_levels(file, files.file.n, s->ctx, 1, levels, 30, NULL);
+    const nq_status status = nq_file_set_levels(file, files.file.n, s->ctx, 1, levels, 30, NULL);
     sweep_disarm(s);
     if (status != NQ_OK)
         assert_memory_equal(file, before, files.file.n);
@@ -392,9 +392,9 @@ static nq_status set_levels(sweep *s, uint32_t way)
 
 static void serially(void **state)
 {
-    static const sweep_fn all[] = {make_context, grow_stats, make_stats, make_importance, prune,
-                                   add_up,       design,     encode,     open_file,       read_file,
-                                   set_levels};
+    static const sweep_fn all[] = {make_context, grow_stats, make_stats, make_importance,
+                                   prune,        add_up,     design,     encode,
+                                   open_file,    read_file,  set_levels};
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         sweep_all(all[i], NULL);
