@@ -3,6 +3,8 @@
  */
 #include "codec/rans_dec.h"
 
+#include <limits.h>
+
 #include "base/checked.h"
 
 #define ALIGNMENT 64u
@@ -67,10 +69,10 @@ static void build_class(nqi_rans_lookup *lookup, const nqi_rans_table *table, un
     const unsigned symbol = symbol_of(table, c);
     lookup->frequency[c] = (uint8_t)(end - begin);
     lookup->symbol[c] = (uint8_t)symbol;
-    lookup->begin_high[c] = (uint8_t)(begin >> 4);
+    lookup->begin_high[c] = (uint8_t)((begin >> 4) + 1);
     lookup->begin_low[c] = begin & 15;
     lookup->end_low[c] = end & 15;
-    lookup->run[c] = (uint8_t)((end >> 4) - (begin >> 4));
+    lookup->run[c] = (uint8_t)((end >> 4) - (begin >> 4) - 1);
     for (unsigned place = begin; place < end; place++) {
         const unsigned slot = nqi_rans_slot_of_place(place);
         const unsigned rank = nqi_rans_slot_rank(slot, begin, end);
@@ -81,22 +83,55 @@ static void build_class(nqi_rans_lookup *lookup, const nqi_rans_table *table, un
     }
 }
 
+/* The most steps that a row may have without being crowded: such that steps and crowded rows, which
+ * take as long, are the fewest. */
+static unsigned choose_steps(const uint8_t n_steps[NQI_RANS_ROWS])
+{
+    unsigned best = 0, fewest = UINT_MAX;
+    for (unsigned most = 0; most < NQI_RANS_ROWS; most++) {
+        unsigned n = most;
+        for (unsigned row = 0; row < NQI_RANS_ROWS; row++)
+            n += n_steps[row] > most;
+        if (n < fewest) {
+            fewest = n;
+            best = most;
+        }
+    }
+    return best;
+}
+
+static void add_crowded(nqi_rans_lookup *lookup, unsigned row)
+{
+    uint8_t *classes = lookup->crowded_class[lookup->n_crowded];
+    for (unsigned column = 0; column < 16; column++)
+        classes[column] = lookup->class_of[column << 4 | row];
+    lookup->crowded_row[lookup->n_crowded++] = row * UINT32_C(0x01010101);
+}
+
 /* Rows and their steps: see rans_run.h. */
 static void build_rows(nqi_rans_lookup *lookup, const nqi_rans_table *table)
 {
-    uint8_t n_steps[16] = {0};
-    unsigned most = 0;
+    uint8_t n_steps[NQI_RANS_ROWS] = {0};
     memset(lookup->row_step, 15, sizeof lookup->row_step);
-    for (unsigned row = 0; row < 16; row++)
+    for (unsigned row = 0; row < NQI_RANS_ROWS; row++)
         lookup->row_class[row] = lookup->class_of[nqi_rans_slot_of_place(16 * row)];
     for (unsigned c = 1; c < table->n_classes; c++) {
         const unsigned row = table->begin[c] / 16, low = table->begin[c] % 16;
-        if (low == 0)
-            continue;
-        lookup->row_step[n_steps[row]++][row] = (uint8_t)(low - 1);
-        most = NQI_MAX(most, n_steps[row]);
+        if (low > 0)
+            lookup->row_step[n_steps[row]++][row] = (uint8_t)(low - 1);
     }
-    lookup->n_row_steps = (uint8_t)(most + most % 2);
+    lookup->n_row_steps = (uint8_t)choose_steps(n_steps);
+    for (unsigned row = 0; row < NQI_RANS_ROWS; row++)
+        if (n_steps[row] > lookup->n_row_steps)
+            add_crowded(lookup, row);
+}
+
+static bool is_consecutive(const nqi_rans_table *table)
+{
+    for (unsigned c = 1; c + table->is_replaced < table->n_classes; c++)
+        if (table->symbol[c] != table->symbol[0] + c)
+            return false;
+    return true;
 }
 
 static void build_lookup(nqi_rans_lookup *lookup, const nqi_rans_table *table)
@@ -109,6 +144,9 @@ static void build_lookup(nqi_rans_lookup *lookup, const nqi_rans_table *table)
     lookup->escape = (uint8_t)(table->is_replaced ? table->n_classes - 1u : NQI_RANS_NO_CLASS);
     lookup->low_bits = table->low_bits;
     lookup->is_constant = table->n_classes == 1;
+    lookup->is_consecutive = is_consecutive(table);
+    for (unsigned c = 0; c < table->n_classes; c++)
+        lookup->has_large |= lookup->frequency[c] > 127;
 }
 
 /* ---- Codes --------------------------------------------------------------------------------- */

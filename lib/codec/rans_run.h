@@ -12,8 +12,8 @@
 #include "codec/rans_fmt.h"
 #include "codec/rans_table_dec.h"
 
-/* Classes that can begin within a row of sixteen places, behind its first; made even. */
-#define NQI_RANS_ROW_STEPS 16u
+/* Places come in rows of sixteen. */
+#define NQI_RANS_ROWS 16u
 
 /* A table, unfolded. */
 typedef struct nqi_rans_lookup {
@@ -21,24 +21,31 @@ typedef struct nqi_rans_lookup {
     alignas(64) uint8_t rank_of[NQI_RANS_SLOTS];
     alignas(64) uint8_t frequency[64]; /* by class; 0 from n_classes on */
     alignas(64) uint8_t symbol[64];    /* by class; the escape's is that of no other class */
-    /* For kernels that compare and compute instead. Sixteen places make a row; a row's class is
-     * that of its first place, and one more for each of row_step[k] that is less than a place's
-     * lower four bits. */
-    alignas(16) uint8_t row_class[16];
-    alignas(16) uint8_t row_step[NQI_RANS_ROW_STEPS][16]; /* 15 where there is no further step */
-    /* By class, what a slot's rank is made of, see nqi_rans_slot_rank. */
-    alignas(32) uint8_t begin_high[NQI_RANS_MAX_CLASSES]; /* begin / 16 */
+    /* For kernels that compare and compute instead. A row's class is that of its first place, and
+     * one more for each of row_step[k] that is less than a place's column, its lower four bits.
+     * Rows with more steps than that are crowded: they have a class for each column. */
+    alignas(16) uint8_t row_class[NQI_RANS_ROWS];
+    alignas(16) uint8_t row_step[NQI_RANS_ROWS][NQI_RANS_ROWS]; /* 15: no further step */
+    alignas(16) uint8_t crowded_class[NQI_RANS_ROWS][16];
+    uint32_t crowded_row[NQI_RANS_ROWS]; /* in each of the four bytes */
+    /* By class, what the rank of a slot in a row and a column is made of:
+     * column * run + rest, with rest = max(column + 1 - begin_low, 0) + min(column, end_low) + row
+     * - begin_high, which is 0 to 45. It is nqi_rans_slot_rank for vectors of bytes. */
+    alignas(32) uint8_t begin_high[NQI_RANS_MAX_CLASSES]; /* begin / 16 + 1 */
     alignas(32) uint8_t begin_low[NQI_RANS_MAX_CLASSES];  /* begin mod 16 */
     alignas(32) uint8_t end_low[NQI_RANS_MAX_CLASSES];
-    alignas(32) uint8_t run[NQI_RANS_MAX_CLASSES]; /* end / 16 - begin / 16 */
+    alignas(32) uint8_t run[NQI_RANS_MAX_CLASSES]; /* end / 16 - begin / 16 - 1: -1 is 255 */
     /* By slot: the frequency, and in the upper byte the rank; and the symbol. */
     alignas(64) uint16_t entry[NQI_RANS_SLOTS];
     alignas(64) uint8_t symbol_of[NQI_RANS_SLOTS];
     uint8_t n_classes;
-    uint8_t n_row_steps; /* of the row with most; even */
-    uint8_t escape;      /* its class if kernels are to replace it, NQI_RANS_NO_CLASS otherwise */
+    uint8_t n_row_steps; /* of a row that is not crowded, at most */
+    uint8_t n_crowded;
+    uint8_t escape; /* its class if kernels are to replace it, NQI_RANS_NO_CLASS otherwise */
     uint8_t low_bits;
-    bool is_constant; /* one class: its symbol[0] takes part in no state */
+    bool is_constant;    /* one class: its symbol[0] takes part in no state */
+    bool is_consecutive; /* symbol[c] is symbol[0] + c, but for an escape's that is replaced */
+    bool has_large;      /* a frequency above 127 */
 } nqi_rans_lookup;
 
 #define NQI_RANS_NO_CLASS 255u

@@ -29,19 +29,22 @@ NQI_INLINE uint8x16_t find_classes(const nqi_rans_lookup *t, uint8x16_t row, uin
         const uint8x16_t step = vqtbl1q_u8(vld1q_u8(t->row_step[k]), row);
         classes = vsubq_u8(classes, vcgtq_u8(column, step));
     }
+    for (unsigned k = 0; k < t->n_crowded; k++) {
+        const uint8x16_t here = vceqq_u8(row, vdupq_n_u8((uint8_t)t->crowded_row[k]));
+        classes = vbslq_u8(here, vqtbl1q_u8(vld1q_u8(t->crowded_class[k]), column), classes);
+    }
     return classes;
 }
 
-/* See nqi_rans_slot_rank, all but its product: a slot's low bits are the row, the high ones the
- * column. Modulo 256. */
+/* What a rank is besides its product: see nqi_rans_lookup. */
 NQI_INLINE uint8x16_t find_rest(const nqi_rans_lookup *t, uint8x16_t classes, uint8x16_t row,
                                 uint8x16_t column)
 {
-    const uint8x16_t begin_low = look_up(t->begin_low, classes);
+    const uint8x16_t behind =
+        vqsubq_u8(vaddq_u8(column, vdupq_n_u8(1)), look_up(t->begin_low, classes));
+    const uint8x16_t part = vminq_u8(column, look_up(t->end_low, classes));
     const uint8x16_t rows = vsubq_u8(row, look_up(t->begin_high, classes));
-    const uint8x16_t parts =
-        vsubq_u8(vminq_u8(column, look_up(t->end_low, classes)), vminq_u8(column, begin_low));
-    return vaddq_u8(vaddq_u8(rows, parts), vcltq_u8(column, begin_low)); /* all ones are -1 */
+    return vaddq_u8(rows, vaddq_u8(behind, part));
 }
 
 /* ---- Steps --------------------------------------------------------------------------------- */
