@@ -47,10 +47,31 @@ NQI_INLINE uint64_t spread_to_bytes(uint64_t word, const spread8 *s)
     return move_up(word, s->one, 8, 8 - s->width);
 }
 
+/* Eight bits become eight bytes: each copy of the bits keeps one, which carries into the highest
+ * of its byte. */
+NQI_INLINE uint64_t spread_bits(unsigned bits)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    const uint64_t kept = bits * each & UINT64_C(0x8040201008040201);
+    return (kept + 0x7f * each) >> 7 & each;
+}
+
+static void unpack_bits(uint8_t *out, const uint8_t *bytes, size_t n)
+{
+    for (; n >= GROUP; n -= GROUP, out += GROUP)
+        nqi_store_word(out, spread_bits(*bytes++));
+    for (size_t i = 0; i < n; i++)
+        out[i] = *bytes >> i & 1;
+}
+
 void nqi_unpack_u8(uint8_t *out, const uint8_t *bytes, size_t n, unsigned width)
 {
     if (width == 0) {
         memset(out, 0, n);
+        return;
+    }
+    if (width == 1) {
+        unpack_bits(out, bytes, n);
         return;
     }
     const spread8 s = make_spread8(width);
