@@ -7,6 +7,7 @@
  */
 #include "codec/rans_enc.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/cursor.h"
@@ -370,11 +371,16 @@ static void add_growth(unsigned *growth, const phase *p, size_t round, unsigned 
         growth[i - begin] += coder_of(p, i)->growth[p->classes[i]];
 }
 
-static int saving(const unsigned *growth, size_t lanes)
+/* What the rounds that were added save: in *at_most, with any more of them. */
+static int saving(const unsigned *growth, size_t lanes, int *at_most)
 {
-    int saved = 0;
-    for (size_t i = 0; i < lanes; i++)
-        saved += growth[i] <= STATE_ROOM ? (int)NQI_MIN(growth[i], STATE_LOSS) : -(int)STATE_LOSS;
+    int saved = 0, n_busy = 0;
+    for (size_t i = 0; i < lanes; i++) {
+        const bool is_busy = growth[i] > STATE_ROOM;
+        saved += is_busy ? -(int)STATE_LOSS : (int)NQI_MIN(growth[i], STATE_LOSS);
+        n_busy += is_busy;
+    }
+    *at_most = ((int)lanes - 2 * n_busy) * (int)STATE_LOSS;
     return saved;
 }
 
@@ -384,10 +390,10 @@ static idling plan_idling(const phase *p, unsigned lanes_log2)
     const size_t lanes = (size_t)1 << lanes_log2;
     const size_t n_rounds = n_rounds_of(p, lanes_log2);
     idling best = {.n_rounds = 0};
-    int most = 0;
-    for (unsigned n = 1; n <= NQI_MIN(n_rounds, NQI_RANS_MAX_IDLE); n++) {
+    int most = 0, at_most = INT_MAX;
+    for (unsigned n = 1; n <= NQI_MIN(n_rounds, NQI_RANS_MAX_IDLE) && at_most > most; n++) {
         add_growth(growth, p, n_rounds - n, lanes_log2);
-        const int saved = saving(growth, lanes);
+        const int saved = saving(growth, lanes, &at_most);
         if (saved <= most)
             continue;
         most = saved;

@@ -3,6 +3,7 @@
  * fours within each quadword, and a permutation closes the gaps between the quadwords' bytes.
  */
 #include "codec/bitpack_enc.h"
+#include "base/bytes.h"
 #include "codec/bits_fmt.h"
 
 #include "nq/context.h"
@@ -71,27 +72,57 @@ TARGET NQI_INLINE __m512i pack(const plan *p, __m512i numbers)
                            _mm512_maskz_permutexvar_epi8(p->is_upper, p->upper, begun));
 }
 
+/* What is left to be packed, and where. */
+typedef struct rest {
+    uint8_t *out;
+    const uint16_t *numbers;
+    size_t n;
+} rest;
+
+/* Single bits are what masks are made of. */
+TARGET NQI_INLINE __m512i pack_bits(rest *r)
+{
+    const __m512i one = _mm512_set1_epi16(1);
+    __m512i largest = _mm512_setzero_si512();
+    for (; r->n >= 64; r->n -= 64, r->numbers += 64, r->out += 8) {
+        const __m512i a = _mm512_loadu_si512(r->numbers), b = _mm512_loadu_si512(r->numbers + 32);
+        largest = _mm512_max_epu16(largest, _mm512_max_epu16(a, b));
+        nqi_store_le64(r->out, _mm512_test_epi16_mask(a, one) |
+                                   (uint64_t)_mm512_test_epi16_mask(b, one) << 32);
+    }
+    return largest;
+}
+
+TARGET NQI_INLINE __m512i pack_vectors(rest *r, unsigned width)
+{
+    const plan p = make_plan(width);
+    size_t left = (size_t)nqi_packed_bytes(r->n, width);
+    __m512i largest = _mm512_setzero_si512();
+    for (; r->n >= 32; r->n -= 32, left -= 4 * width) {
+        const __m512i now = _mm512_loadu_si512(r->numbers);
+        const __m512i packed = pack(&p, now);
+        largest = _mm512_max_epu16(largest, now);
+        if (NQI_LIKELY(left >= 64))
+            _mm512_storeu_si512(r->out, packed);
+        else
+            _mm512_mask_storeu_epi8(r->out, p.there, packed);
+        r->numbers += 32;
+        r->out += 4 * width;
+    }
+    return largest;
+}
+
 TARGET static uint32_t pack_avx512(uint8_t *out, const uint16_t *numbers, size_t n, unsigned width)
 {
     uint16_t each[32];
+    rest r = {out, numbers, n};
     __m512i largest = _mm512_setzero_si512();
-    size_t left = (size_t)nqi_packed_bytes(n, width);
-    if (width > 0) {
-        const plan p = make_plan(width);
-        for (; n >= 32; n -= 32, left -= 4 * width) {
-            const __m512i now = _mm512_loadu_si512(numbers);
-            const __m512i packed = pack(&p, now);
-            largest = _mm512_max_epu16(largest, now);
-            if (NQI_LIKELY(left >= 64))
-                _mm512_storeu_si512(out, packed);
-            else
-                _mm512_mask_storeu_epi8(out, p.there, packed);
-            numbers += 32;
-            out += 4 * width;
-        }
-    }
+    if (width == 1)
+        largest = pack_bits(&r);
+    else if (width > 0)
+        largest = pack_vectors(&r, width);
     _mm512_storeu_si512(each, largest);
-    uint32_t most = nqi_pack_u16(out, numbers, n, width);
+    uint32_t most = nqi_pack_u16(r.out, r.numbers, r.n, width);
     for (unsigned i = 0; i < 32; i++)
         most = NQI_MAX(most, each[i]);
     return most;
