@@ -12,6 +12,11 @@
 /* Passes over the weights that split bins and solve again. */
 #define ROUNDS 1u
 
+/* Bins that cells may end in are split if they have at most one in so many of all weights. With
+ * more levels than this most bins may. */
+#define SPLIT_SHARE      4u
+#define MAX_SPLIT_LEVELS 64u
+
 typedef struct design {
     const nqi_env *env;
     const nqi_summary *summary; /* as given, or: */
@@ -37,6 +42,24 @@ static nq_status solve_line(nqi_cells *cells, design *d, const nqi_line *line, s
                                &d->result->iterations);
         if (status != NQ_OK)
             nqi_cells_free(cells, a, max_k);
+    }
+    nqi_path_destroy(path);
+    return status;
+}
+
+/* The best cells of a line at this lambda, if there are k of them. */
+static nq_status solve_line_at(bool *is_solved, nqi_cells *cells, design *d, const nqi_line *line,
+                               double lambda)
+{
+    nqi_path *path;
+    const nqi_allocator *a = &d->env->allocator;
+    NQI_TRY(nqi_path_create(&path, d->env, line));
+    nq_status status = nqi_cells_create(cells, a, d->options->k);
+    if (status == NQ_OK) {
+        status = nqi_path_find_at(path, is_solved, cells, d->options->k, lambda);
+        d->result->iterations++;
+        if (status != NQ_OK || !*is_solved)
+            nqi_cells_free(cells, a, d->options->k);
     }
     nqi_path_destroy(path);
     return status;
@@ -128,15 +151,77 @@ static nq_status solve_weights(design *d, double lambda)
     return NQ_OK;
 }
 
+/* Which bins of the summary cells may end in at this lambda, if that can be told. */
+static nq_status find_borders(bool *is_border, bool *known, design *d, double lambda)
+{
+    nqi_line line;
+    void *memory;
+    const nqi_allocator *a = &d->env->allocator;
+    const size_t n = d->summary->n_bins;
+    NQI_TRY(nqi_alloc(&memory, a, n, sizeof(double)));
+    nqi_line_above(memory, d->summary);
+    nq_status status = nqi_line_from_summary(&line, d->summary);
+    if (status == NQ_OK)
+        status =
+            nqi_path_find_borders(is_border, known, d->env, &line, memory, lambda * line.scale);
+    nqi_line_free(&line);
+    nqi_free(a, memory, n, sizeof(double));
+    return status;
+}
+
+/* Solves bins and, in the places of those that cells may end in, weights; *is_solved is false if
+ * these are too many, or the number of cells is not what it is to be. */
+static nq_status solve_split(bool *is_solved, design *d, const bool *is_border, double lambda)
+{
+    nqi_line line;
+    nqi_cells cells;
+    uint64_t n_weights;
+    NQI_TRY(nqi_line_split(&line, &n_weights, d->env, d->summary, is_border, d->parts, d->n_parts,
+                           d->summary->n / SPLIT_SHARE));
+    *is_solved = line.n >= d->options->k;
+    nq_status status = NQ_OK;
+    if (*is_solved)
+        status = solve_line_at(is_solved, &cells, d, &line, lambda * line.scale);
+    nqi_line_free(&line);
+    if (status != NQ_OK || !*is_solved)
+        return status;
+    take_means(d->result, &cells);
+    d->result->is_optimal = true;
+    nqi_cells_free(&cells, &d->env->allocator, d->options->k);
+    return NQ_OK;
+}
+
+/* Where few bins may have borders, the weights of these are enough. */
+static nq_status solve_borders(bool *is_solved, design *d, double lambda)
+{
+    void *memory;
+    bool known;
+    const nqi_allocator *a = &d->env->allocator;
+    const size_t n = d->summary->n_bins;
+    *is_solved = false;
+    if (!(lambda > 0) || d->options->k > MAX_SPLIT_LEVELS)
+        return NQ_OK;
+    NQI_TRY(nqi_alloc(&memory, a, n, sizeof(bool)));
+    nq_status status = find_borders(memory, &known, d, lambda);
+    if (status == NQ_OK && known)
+        status = solve_split(is_solved, d, memory, lambda);
+    nqi_free(a, memory, n, sizeof(bool));
+    return status;
+}
+
 /* The summary tells the lambda, so that mostly one path over all weights is enough. */
 static nq_status solve_exact(design *d)
 {
     nqi_cells cells;
     double lambda = 0;
+    bool is_solved;
     NQI_TRY(solve_summary(&cells, d, &lambda));
     nqi_cells_free(&cells, &d->env->allocator, d->options->k);
     d->result->is_optimal = nqi_summary_is_exact(d->summary);
-    return d->result->is_optimal || d->n_parts == 0 ? NQ_OK : solve_weights(d, lambda);
+    if (d->result->is_optimal || d->n_parts == 0)
+        return NQ_OK;
+    NQI_TRY(solve_borders(&is_solved, d, lambda));
+    return is_solved ? NQ_OK : solve_weights(d, lambda);
 }
 
 /* ---- Lloyd --------------------------------------------------------------------------------- */

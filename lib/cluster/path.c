@@ -288,6 +288,8 @@ static void begin_path(nqi_path *p)
     push(p, 0, 1);
     p->ahead = 0;
     node_at(p, 0)->best = 0;
+    if (p->lengths)
+        p->lengths[0] = 0;
     begin_sums(p, 0, nqi_line_value(p->line, 0));
 }
 
@@ -304,11 +306,16 @@ nq_status nqi_path_solve(nqi_path *p, double lambda)
         if (begin != before)
             keep_sums_near(p);
         before = begin;
-        node_at(p, i)->best = length(p, begin, i) + p->lambda;
+        const double best =
+            length(p, begin, i) + (p->lambda - (p->discounts ? p->discounts[i] : 0));
+        node_at(p, i)->best = best;
         p->from[i] = (uint32_t)begin;
+        if (p->lengths)
+            p->lengths[i] = best;
         if (i < p->n)
             NQI_TRY(insert(p, i));
     }
+    p->length = node_at(p, p->n)->best;
     p->k = 0;
     for (size_t i = p->n; i > 0; i = p->from[i])
         p->k++;

@@ -43,4 +43,18 @@ void nqi_cells_free(nqi_cells *cells, const nqi_allocator *a, size_t k);
 NQI_MUST_CHECK nq_status nqi_path_find(nqi_path *path, nqi_cells *cells, size_t k, double *lambda,
                                        uint32_t *n_solved);
 
+/* The best partition at this lambda, into *cells, if it has k cells; *found tells. */
+NQI_MUST_CHECK nq_status nqi_path_find_at(nqi_path *path, bool *found, nqi_cells *cells, size_t k,
+                                          double lambda);
+
+/*
+ * At which bins a partition of all weights may have a border, if it is the best one at this lambda:
+ * is_border[i] for the line's point i, which is a bin of a summary, tells whether there may be one
+ * within it or at its beginning. above[i] is how far the bin's last float lies above its mean, or for
+ * the first bin above its first float; 0 if it has a single value. The line is turned and turned back. *known is false if nothing can be
+ * told. NQ_E_NOMEM, NQ_E_CANCELLED.
+ */
+NQI_MUST_CHECK nq_status nqi_path_find_borders(bool *is_border, bool *known, const nqi_env *env,
+                                               nqi_line *line, const double *above, double lambda);
+
 #endif

@@ -45,6 +45,12 @@ struct nqi_path {
     size_t ahead; /* the last position whose sums are known */
     double centre;
     double lambda;
+
+    /* By position, or NULL: what an edge that ends there is shorter by, and where to note the
+     * lengths of the shortest paths. */
+    const double *discounts;
+    double *lengths;
+    double length; /* of the path that was found last */
 };
 
 /* Reads points from the first one on. */

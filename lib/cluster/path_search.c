@@ -205,6 +205,18 @@ nq_status nqi_path_find(nqi_path *p, nqi_cells *cells, size_t k, double *lambda,
     return NQ_OK;
 }
 
+nq_status nqi_path_find_at(nqi_path *p, bool *found, nqi_cells *cells, size_t k, double lambda)
+{
+    NQI_TRY(nqi_path_solve(p, lambda));
+    *found = p->k == k;
+    if (!*found)
+        return NQ_OK;
+    cells->k = k;
+    nqi_path_borders(p, cells->borders);
+    find_means(p, cells);
+    return NQ_OK;
+}
+
 /* ---- Cells --------------------------------------------------------------------------------- */
 
 nq_status nqi_cells_create(nqi_cells *cells, const nqi_allocator *a, size_t k)

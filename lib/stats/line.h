@@ -38,6 +38,18 @@ typedef struct nqi_line {
 /* The bins of a summary. NQ_E_NOMEM, NQ_E_LIMIT. */
 NQI_MUST_CHECK nq_status nqi_line_from_summary(nqi_line *out, const nqi_summary *s);
 
+/* For each point of the line of a summary, how far its bin's last float lies above the bin's mean,
+ * or for the first point above the bin's first float; 0 if the bin has a single value. */
+void nqi_line_above(double *above, const nqi_summary *s);
+
+/* The bins of a summary again, but in the places of the prefixes of those points i of its line for
+ * which is_split[i] the weights that were summarised, equal ones together. *n_weights is how many
+ * these are; if they are more than max_weights there is no line. NQ_E_NOMEM, NQ_E_LIMIT. */
+NQI_MUST_CHECK nq_status nqi_line_split(nqi_line *out, uint64_t *n_weights, const nqi_env *env,
+                                        const nqi_summary *s, const bool *is_split,
+                                        const nqi_weights *parts, size_t n_parts,
+                                        uint64_t max_weights);
+
 /* All weights, which all have importance or all have none, each by itself; equal ones stay apart.
  * NQ_E_NUMERIC as of nqi_weights_check, NQ_E_NOMEM, NQ_E_LIMIT, NQ_E_CANCELLED. */
 NQI_MUST_CHECK nq_status nqi_line_from_weights(nqi_line *out, const nqi_env *env,

@@ -356,6 +356,116 @@ static void levels_are_means_to_twelve_digits(void **state)
     free(w);
 }
 
+/* ---- Borders ------------------------------------------------------------------------------- */
+
+/* The best cells of all weights, and the lambda. */
+static nqi_cells solve_all(nqi_line *line, double *lambda, const nqi_weights *view, size_t k)
+{
+    const nqi_env env = nqi_env_default();
+    nqi_path *path;
+    nqi_cells cells;
+    uint32_t n_solved = 0;
+    *lambda = 0;
+    assert_int_equal(nqi_line_from_weights(line, &env, view, 1), NQ_OK);
+    assert_int_equal(nqi_path_create(&path, &env, line), NQ_OK);
+    assert_int_equal(nqi_cells_create(&cells, &env.allocator, k), NQ_OK);
+    assert_int_equal(nqi_path_find(path, &cells, k, lambda, &n_solved), NQ_OK);
+    nqi_path_destroy(path);
+    *lambda /= line->scale;
+    return cells;
+}
+
+/* No bin has a border within it that was said to have none. Returns the share of bins that were
+ * said to have one. */
+static double check_borders(const nqi_weights *view, const nqi_cells *cells, double lambda)
+{
+    const nqi_env env = nqi_env_default();
+    nqi_summary s = data_summarise(&env, view);
+    nqi_line bins;
+    bool known;
+    assert_int_equal(nqi_line_from_summary(&bins, &s), NQ_OK);
+    assert_int_equal(bins.n, s.n_bins); /* all have importance */
+    double *above = malloc(bins.n * sizeof *above);
+    bool *is_border = malloc(bins.n * sizeof *is_border);
+    assert_non_null(above);
+    assert_non_null(is_border);
+    nqi_line_above(above, &s);
+    assert_int_equal(
+        nqi_path_find_borders(is_border, &known, &env, &bins, above, lambda * bins.scale), NQ_OK);
+    assert_true(known);
+    size_t n_borders = 0;
+    for (size_t i = 0; i < bins.n; i++)
+        n_borders += is_border[i] ? 1 : 0;
+    for (size_t j = 0; j + 1 < cells->k; j++) {
+        const uint32_t key = nqi_key((float)(0.5 * (cells->means[j] + cells->means[j + 1])));
+        for (size_t i = 0; i < bins.n; i++)
+            if (key - s.bins[i].key < UINT32_C(1) << s.bins[i].shift && s.bins[i].shift > 0)
+                assert_true(is_border[i]);
+    }
+    const double share = (double)n_borders / (double)bins.n;
+    free(above);
+    free(is_border);
+    nqi_line_free(&bins);
+    nqi_summary_free(&s);
+    return share;
+}
+
+/* Exact designs look at few weights, and come to what comes of all. */
+static void few_weights_are_enough(void **state)
+{
+    (void)state;
+    enum { N = 100000 };
+    const double shifts[] = {0, 0.05}, sigmas[] = {0, 2, 4};
+    const size_t ks[] = {2, 16, 40};
+    for (size_t i = 0; i < NQI_COUNT(shifts) * NQI_COUNT(sigmas) * NQI_COUNT(ks); i++) {
+        const size_t k = ks[i % 3];
+        float *w = data_weights(N, 0.02, shifts[i / 9], i),
+              *h = data_importance(N, sigmas[i / 3 % 3], i);
+        const nqi_weights view = data_view(w, NQ_F32, h, N);
+        nqi_line line;
+        double lambda;
+        nqi_cells cells = solve_all(&line, &lambda, &view, k);
+        const double share = check_borders(&view, &cells, lambda);
+        assert_true(share < (k <= 16 ? 0.1 : 0.6));
+        nqi_kmeans_result r = run(w, h, N, k, NQI_KMEANS_EXACT);
+        assert_true(r.is_optimal);
+        assert_int_equal(r.n_levels, k);
+        for (size_t j = 0; j < k; j++)
+            assert_true(fabs(r.levels[j] - cells.means[j]) <= 1e-12 * 0.02 / (double)k);
+        nqi_kmeans_free(&r);
+        nqi_cells_free(&cells, &line.allocator, k);
+        nqi_line_free(&line);
+        free(w);
+        free(h);
+    }
+}
+
+/* Half of the weights have no importance; or none has. */
+static void few_weights_without_importance(void **state)
+{
+    (void)state;
+    enum { N = 100000, K = 8 };
+    float *w = data_weights(N, 1, 0, 3), *h = data_importance(N, 1, 4);
+    for (unsigned share = 1; share <= 2; share++) {
+        for (size_t i = 0; i < N; i++)
+            h[i] = i % 2 < share ? 0 : h[i];
+        const nqi_weights view = data_view(w, NQ_F32, h, N);
+        nqi_line line;
+        double lambda;
+        nqi_cells cells = solve_all(&line, &lambda, &view, K);
+        nqi_kmeans_result r = run(w, h, N, K, NQI_KMEANS_EXACT);
+        assert_int_equal(r.ignores_importance, share == 2);
+        assert_int_equal(r.n_levels, K);
+        for (size_t j = 0; j < K; j++)
+            assert_true(fabs(r.levels[j] - cells.means[j]) <= 1e-12 / K);
+        nqi_kmeans_free(&r);
+        nqi_cells_free(&cells, &line.allocator, K);
+        nqi_line_free(&line);
+    }
+    free(w);
+    free(h);
+}
+
 /* ---- Lloyd --------------------------------------------------------------------------------- */
 
 /* The method as it is told, over weights as they lie. */
@@ -860,6 +970,8 @@ int main(void)
         cmocka_unit_test(more_levels_than_bins),
         cmocka_unit_test(summaries_alone),
         cmocka_unit_test(levels_are_means_to_twelve_digits),
+        cmocka_unit_test(few_weights_are_enough),
+        cmocka_unit_test(few_weights_without_importance),
         cmocka_unit_test(lloyd_is_lloyd),
         cmocka_unit_test(plus_plus_draws_weights),
         cmocka_unit_test(plus_plus_starts_well),
