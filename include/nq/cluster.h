@@ -17,8 +17,9 @@ NQ_BEGIN_DECLS
 
 enum {
     NQ_KMEANS_OPTIMAL = 0, /* over the statistics, polished on the weights if they are given */
-    NQ_KMEANS_EXACT = 1,   /* over all weights; some 20 bytes of memory for each */
-    NQ_KMEANS_LLOYD = 2    /* means and nearest levels in turn until nothing changes */
+    NQ_KMEANS_EXACT = 1,   /* over all weights; up to some 20 bytes of memory for each */
+    NQ_KMEANS_LLOYD = 2    /* means and nearest levels in turn until nothing changes; the values
+                              themselves where there are no more than levels */
 };
 
 /* Where Lloyd's method begins. */

@@ -271,6 +271,17 @@ static nq_status solve_lloyd(design *d)
     return status;
 }
 
+/* Whether every value can have a level of its own. */
+static bool has_level_for_each(const design *d)
+{
+    size_t n = 0;
+    const nqi_summary *s = d->summary;
+    const bool is_plain = !(nqi_summary_importance(s) > 0);
+    for (size_t i = 0; i < s->n_bins && n <= d->options->k; i++)
+        n += is_plain || s->bins[i].h > 0 ? 1 : 0;
+    return n <= d->options->k && nqi_summary_is_exact(s);
+}
+
 /* ---- Result -------------------------------------------------------------------------------- */
 
 static nq_status solve(design *d)
@@ -279,7 +290,7 @@ static nq_status solve(design *d)
     case NQI_KMEANS_EXACT:
         return solve_exact(d);
     case NQI_KMEANS_LLOYD:
-        return solve_lloyd(d);
+        return has_level_for_each(d) ? solve_optimal(d) : solve_lloyd(d);
     default:
         return solve_optimal(d);
     }

@@ -13,7 +13,8 @@
 typedef enum nqi_kmeans_method {
     NQI_KMEANS_OPTIMAL, /* over the summary, and polished on the weights if they are at hand */
     NQI_KMEANS_EXACT,   /* the optimum over all weights */
-    NQI_KMEANS_LLOYD /* means and nearest levels in turn until nothing changes, as the paper does */
+    NQI_KMEANS_LLOYD /* means and nearest levels in turn until nothing changes, as the paper does;
+                        where there is a level for each value, these */
 } nqi_kmeans_method;
 
 typedef enum nqi_kmeans_start {

@@ -756,7 +756,7 @@ static void no_more_levels_than_values(void **state)
     (void)state;
     const float w[] = {3, -1, 3, 0.25f, -1, 8}, h[] = {1, 1, 1, 1, 1, 0};
     const float want[] = {-1, 0.25f, 3, 8};
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < NQI_COUNT(all_methods); i++)
         for (size_t k = 4; k < 300; k += 37) {
             nqi_kmeans_result r = run(w, NULL, 6, k, all_methods[i]);
             assert_int_equal(r.codebook.n, 4);
@@ -766,6 +766,27 @@ static void no_more_levels_than_values(void **state)
             r = run(w, h, 6, k, all_methods[i]); /* what has no importance has no level */
             assert_int_equal(r.codebook.n, 3);
             assert_true(r.distortion == 0);
+            nqi_kmeans_free(&r);
+        }
+}
+
+/* Values so near that all but the farthest lie in one cell of a linear start. */
+static void near_values_stay_apart(void **state)
+{
+    (void)state;
+    enum { N = 5000, K = 7 };
+    static float w[N];
+    float want[K] = {1, 1, 1, 1, 1, 1, 1000};
+    for (size_t j = 1; j + 1 < K; j++)
+        want[j] = nextafterf(want[j - 1], 2);
+    for (size_t i = 0; i < N; i++)
+        w[i] = want[i % K];
+    for (size_t i = 0; i < NQI_COUNT(all_methods); i++)
+        for (size_t k = K; k < K + 3; k++) {
+            nqi_kmeans_result r = run(w, NULL, N, k, all_methods[i]);
+            assert_int_equal(r.codebook.n, K);
+            assert_memory_equal(r.codebook.levels, want, sizeof want);
+            assert_true(r.distortion == 0 && r.is_optimal);
             nqi_kmeans_free(&r);
         }
 }
@@ -984,6 +1005,7 @@ int main(void)
         cmocka_unit_test(nothing_has_no_levels),
         cmocka_unit_test(levels_within_limits),
         cmocka_unit_test(no_more_levels_than_values),
+        cmocka_unit_test(near_values_stay_apart),
         cmocka_unit_test(zero_importance_has_no_say),
         cmocka_unit_test(importance_of_nothing_but_zeros_is_none),
         cmocka_unit_test(minus_zero_is_zero),
