@@ -8,9 +8,11 @@
 #include "model/methods.h"
 
 /* Elements of a sample, about, and of each tensor at least, or all that it has; in runs of so many.
- */
+ * Tensors so many that these would be more than MOST_ELEMS in all have fewer. */
 #define SAMPLE_ELEMS (UINT64_C(1) << 20)
 #define LEAST_ELEMS  (UINT64_C(1) << 12)
+#define FEWEST_ELEMS (UINT64_C(1) << 8)
+#define MOST_ELEMS   (4 * SAMPLE_ELEMS)
 #define RUN_ELEMS    UINT64_C(64)
 
 /* Channels of a tensor that are in the sample, at least. */
@@ -23,10 +25,10 @@
 /* ---- Sampling ------------------------------------------------------------------------------ */
 
 /* Runs of the part's elements, evenly spread, one in `thinning`. */
-static void thin(nqi_weights *part, uint64_t thinning)
+static void thin(nqi_weights *part, uint64_t thinning, uint64_t least)
 {
     const uint64_t n = nqi_weights_count(part);
-    thinning = NQI_MIN(thinning, n / LEAST_ELEMS);
+    thinning = NQI_MIN(thinning, n / least);
     if (thinning < 2)
         return;
     if (part->n_runs > 1) { /* of a channel: short ones, many */
@@ -39,8 +41,8 @@ static void thin(nqi_weights *part, uint64_t thinning)
     part->n_runs = NQI_MAX(n / part->stride, 1);
 }
 
-/* Which channels are in the sample: every so manieth, for those that follow it. What is left to thin
- * is thinned within channels. */
+/* Which channels are in the sample: every so manieth, for those that follow it. What is left to
+ * thin is thinned within channels. */
 static uint64_t thin_channels(nqi_group_sample *out, const nqi_sample *s, const nqi_model_group *g,
                               uint64_t thinning)
 {
@@ -62,9 +64,11 @@ static nq_status sample_group(nqi_group_sample *out, nqi_sample *s, nqi_model_gr
     thinning = thin_channels(out, s, g, thinning);
     NQI_TRY(nqi_alloc(&memory, &s->m->env.allocator, g->n, sizeof(nqi_weights)));
     out->parts = memory;
+    const uint64_t each = MOST_ELEMS / NQI_MAX(s->m->n_tensors, 1);
+    const uint64_t least = NQI_MAX(NQI_MIN(each, LEAST_ELEMS), FEWEST_ELEMS);
     for (uint32_t i = 0; i < g->n; i++) {
         out->parts[i] = g->parts[i];
-        thin(&out->parts[i], thinning);
+        thin(&out->parts[i], thinning, least);
     }
     out->source = g->source;
     out->source.parts = out->parts;
@@ -75,8 +79,7 @@ static nq_status sample_group(nqi_group_sample *out, nqi_sample *s, nqi_model_gr
 /* Weights of a part in the model for each in the sample. */
 static double factor(const nqi_sample *s, uint64_t group, size_t part)
 {
-    return s->groups[group].share *
-           (double)nqi_weights_count(&s->m->groups[group].parts[part]) /
+    return s->groups[group].share * (double)nqi_weights_count(&s->m->groups[group].parts[part]) /
            (double)nqi_weights_count(&s->groups[group].parts[part]);
 }
 
@@ -364,8 +367,7 @@ nq_status nqi_sample_measure(nqi_tally *tally, nqi_sample *s, uint64_t group, co
                              bool weighs)
 {
     nqi_model_group *g = &s->m->groups[group];
-    measuring m = {
-        .s = s, .group = group, .tally = tally, .is_channel = nqi_group_is_channel(g)};
+    measuring m = {.s = s, .group = group, .tally = tally, .is_channel = nqi_group_is_channel(g)};
     nqi_quantizer q;
     double smallest_step;
     g->goal = *goal;
