@@ -196,7 +196,9 @@ static bool open_descriptor(file_view *view, int descriptor, const char *label, 
         return false;
     const bool good = fstat(copy, &status) == 0 || fault_errno(f, label, "cannot be examined");
     view->n_bytes = (uint64_t)status.st_size;
-    const bool is_open = good && lseek(copy, 0, SEEK_SET) == 0 && map(view, copy, label, f);
+    const bool is_open =
+        good && (lseek(copy, 0, SEEK_SET) == 0 || fault_errno(f, label, "cannot be read again")) &&
+        map(view, copy, label, f);
     close(copy);
     return is_open;
 }
