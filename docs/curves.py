@@ -3,8 +3,9 @@
 
 usage: curves.py NQ MODEL[,IMPORTANCE]... > docs/curves.md
 
-Calls `nq curve`; plots and points go to curves/ beside this script. With importance all errors are
-weighted by it, those of k-means without importance, too.
+Calls `nq curve`; plots and points go to curves/ beside this script. With - for NQ tables and plots are
+made of the points that are there. With importance all errors are weighted by it, those of k-means
+without importance, too.
 """
 
 import csv
@@ -17,7 +18,10 @@ import sys
 import plot
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RATES = [2, 3, 4, 5, 6]  # of uniform quantization: whose errors the tables stand at
+RATES = [1, 2, 3, 4, 5, 6]  # of uniform quantization: whose errors the tables stand at
+SUMMARY = 3
+MOST_BITS = 7  # in plots
+MOST_MORE = 2
 
 # Name, options of `nq curve`; those with importance only.
 KMEANS = ("k-means", ["--method", "kmeans", "--importance-power", "0"])
@@ -31,13 +35,22 @@ METHODS = [
 
 INTRODUCTION = """# Rate and distortion on real models
 
-What each kind of quantizer takes, in bits of the whole file a weight, at equal error. The error is the sum of
-h (w - v)^2 over all weights w and the values v that come back, h being the importance of a weight (the
-diagonal of a Gauss-Newton matrix) where there is one, and 1 otherwise. Every design but plain k-means uses
-that importance. All layers share a codebook but for *equal slope*, where each has its own step; codes are the
-smallest of all for each tensor (`--codec auto`). Rows stand at the error that uniform quantization has at so
-many bits a weight; between the points that `nq curve` gives, bits are interpolated over the logarithm of the
-error. A dash is where a curve does not reach.
+What each kind of quantizer takes at equal error, in bits of the whole file a weight: levels, code tables,
+index and tensors that are stored as they are included. The error is the sum of h (w - v)^2 over all
+weights w and the values v that come back, h being the importance of a weight (the diagonal of a
+Gauss-Newton matrix) where there is one, and 1 otherwise.
+
+| curve | options of `nq curve` |
+|---|---|
+%s
+All layers share a codebook but with *equal slope*, where each has its own, whose levels and code table
+count; importance is heeded by every design but plain k-means. Codes are the smallest for each tensor
+(`--codec auto`), so that k-means is better here than with the codes of fixed length that it is best for.
+
+Rows stand at the error that uniform quantization has at so many bits a weight; between the points that
+`nq curve` gives, bits are interpolated over the logarithm of the error. A dash is where a curve does not
+reach. The second plot of each model has the same curves, as bits more or less than uniform quantization
+takes for the same error.
 
     python3 docs/curves.py NQ MODEL[,IMPORTANCE]... > docs/curves.md
 """
@@ -53,6 +66,15 @@ def curve(nq, model, importance, options):
     if result.returncode != 0:
         raise SystemExit(f"nq curve {model} {' '.join(options)}: exit {result.returncode}")
     return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+def stored(path):
+    """Rows of each curve, as they were written."""
+    rows = {}
+    with open(path, newline="", encoding="utf-8") as f:
+        for point in csv.DictReader(f):
+            rows.setdefault(point.pop("curve"), []).append(point)
+    return rows
 
 
 def points(rows):
@@ -79,35 +101,71 @@ def error_at(bits, curve_points):
     return None
 
 
-def row(rate, curves):
-    """Bits of each curve at the error that the uniform one has at that rate."""
-    error = error_at(rate, dict(curves)["uniform"])
-    if error is None:
-        return None
-    cells = [bits_at(error, p) for _, p in curves]
-    told = " | ".join("–" if bits is None else f"{bits:.2f}" for bits in cells)
-    return f"| {error:.3g} | {told} |"
+def bits_of_all(rate, curves):
+    """The error that the uniform curve has at a rate, and the bits of each curve there; None if it has not
+    got so far."""
+    error = error_at(rate, curves["uniform"])
+    return error and (error, {label: bits_at(error, p) for label, p in curves.items()})
 
 
-def section(nq, model, importance):
-    name = os.path.basename(model).removesuffix(".safetensors")
+def told(bits):
+    return "–" if bits is None else f"{bits:.2f}"
+
+
+def compared(curves):
+    """(Bits of uniform quantization, bits more than that) along each curve."""
+    base = curves["uniform"]
+    for label, curve_points in curves.items():
+        pairs = [(bits_at(error, base), bits) for bits, error in curve_points]
+        yield label, [(b, bits - b) for b, bits in pairs if b is not None and b <= MOST_BITS]
+
+
+def measure(nq, model, importance, path):
     methods = [KMEANS, *([WEIGHTED] if importance else []), *METHODS]
     rows = {label: curve(nq, model, importance, options) for label, options in methods}
-    curves = [(label, points(r)) for label, r in rows.items()]
-    os.makedirs(os.path.join(HERE, "curves"), exist_ok=True)
-    with open(os.path.join(HERE, "curves", name + ".csv"), "w", newline="", encoding="utf-8") as f:
+    with open(path, "w", newline="", encoding="utf-8") as f:
         writer = csv.DictWriter(f, ["curve", *rows["uniform"][0]], lineterminator="\n")
         writer.writeheader()
         for label, r in rows.items():
             writer.writerows({"curve": label, **point} for point in r)
-    with open(os.path.join(HERE, "curves", name + ".svg"), "w", encoding="utf-8") as f:
-        f.write(plot.svg(name, "bits a weight", "weighted error" if importance else "squared error",
-                         [(label, [p for p in c if p[0] <= 7]) for label, c in curves], is_log_y=True))
-    kind = "errors weighted by importance" if importance else "without importance"
-    yield f"## {name}\n\n{os.path.getsize(model)} bytes, {kind}.\n\n![](curves/{name}.svg)\n"
-    yield f"| error | {' | '.join(label for label, _ in curves)} |"
-    yield "|" + "---|" * (len(curves) + 1)
-    yield from filter(None, (row(rate, curves) for rate in RATES))
+    return rows
+
+
+def draw(name, curves, is_weighted):
+    error = "weighted error" if is_weighted else "squared error"
+    less = list(compared(curves))
+    values = [more for _, pairs in less for _, more in pairs]
+    limits = max(min(values) - 0.05, -MOST_MORE), min(max(values) + 0.05, MOST_MORE)
+    plots = {"": ("bits a weight", error, [(label, [p for p in c if p[0] <= MOST_BITS])
+                                           for label, c in curves.items()], True, None),
+             "-less": ("bits a weight of uniform quantization with the same error", "bits more than that",
+                       less, False, limits)}
+    for end, (x, y, lines, is_log, y_limits) in plots.items():
+        with open(os.path.join(HERE, "curves", f"{name}{end}.svg"), "w", encoding="utf-8") as f:
+            f.write(plot.svg(name, x, y, lines, is_log_y=is_log, y_limits=y_limits))
+
+
+def section(name, size, curves, is_weighted):
+    kind = "errors weighted by importance" if is_weighted else "without importance"
+    yield f"## {name}\n\n{size} bytes, {kind}.\n\n![](curves/{name}.svg)\n\n![](curves/{name}-less.svg)\n"
+    yield f"| error | {' | '.join(curves)} |"
+    yield "|---|" + "---:|" * len(curves)
+    for rate in RATES:
+        found = bits_of_all(rate, curves)
+        if found:
+            yield f"| {found[0]:.3g} | {' | '.join(told(bits) for bits in found[1].values())} |"
+    yield ""
+
+
+def summary(models):
+    labels = [KMEANS[0], WEIGHTED[0], *(label for label, _ in METHODS)]
+    yield f"Where uniform quantization takes {SUMMARY} bits a weight, the others take for the same error:\n"
+    yield f"| model | {' | '.join(labels)} |"
+    yield "|---|" + "---:|" * len(labels)
+    for name, (_, curves, _) in models.items():
+        found = bits_of_all(SUMMARY, curves)
+        if found:
+            yield f"| {name} | {' | '.join(told(found[1].get(label)) for label in labels)} |"
     yield ""
 
 
@@ -115,11 +173,22 @@ def main():
     if len(sys.argv) < 3:
         print(__doc__, file=sys.stderr)
         return 2
-    print(INTRODUCTION)
+    models = {}
+    os.makedirs(os.path.join(HERE, "curves"), exist_ok=True)
     for argument in sys.argv[2:]:
         model, _, importance = argument.partition(",")
-        for line in section(sys.argv[1], model, importance):
-            print(line, flush=True)
+        name = os.path.basename(model).removesuffix(".safetensors")
+        path = os.path.join(HERE, "curves", name + ".csv")
+        rows = stored(path) if sys.argv[1] == "-" else measure(sys.argv[1], model, importance, path)
+        models[name] = os.path.getsize(model), {label: points(r) for label, r in rows.items()}, bool(importance)
+        draw(name, *models[name][1:])
+    print(INTRODUCTION % "".join(f"| {label} | `{' '.join(options)}` |\n" for label, options in
+                                 [KMEANS, WEIGHTED, *METHODS]))
+    for line in summary(models):
+        print(line)
+    for name, about in models.items():
+        for line in section(name, *about):
+            print(line)
     return 0
 
 
