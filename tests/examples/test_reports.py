@@ -51,7 +51,9 @@ def test_bits():
     assert curves.bits_at(17, line) is None and curves.bits_at(0.5, line) is None
     rows = [{"bits_per_weight": b, "weighted_distortion": d} for b, d in (("2", "5"), ("1", "9"), ("3", "6"))]
     assert curves.points(rows) == [(1.0, 9.0), (2.0, 5.0)]
-    assert curves.row(2, [("uniform", line), ("other", [(1.0, 8.0), (2.0, 2.0)])]) == "| 4 | 2.00 | 1.50 |"
+    error, bits = curves.bits_of_all(2, {"uniform": line, "other": [(1.0, 8.0), (2.0, 2.0)]})
+    assert near(error, 4) and near(bits["uniform"], 2) and near(bits["other"], 1.5)
+    assert curves.bits_of_all(4, {"uniform": line}) is None
 
 
 def test_plot():

@@ -132,7 +132,7 @@ static inline bytes valid_rans_block(const valid_code *c, uint16_t *indices, siz
                            .wanders = unit_random(seed) % 2,
                            .seed = unit_random(seed)};
     uint32_t *wide = calloc(n + 1, sizeof *wide);
-    uint8_t *out = malloc(O_MAX_BYTES);
+    uint8_t *out = calloc(O_MAX_BYTES, 1);
     bytes block = {0};
     o_random_indices(wide, n, c->rans, seed);
     bytes_put(&block, out, o_encode_block(out, c->rans, wide, n, &style));
