@@ -35,8 +35,8 @@ static inline void valid_code_free(valid_code *c)
 static inline void valid_make_gaps(valid_code *c, uint64_t *seed)
 {
     c->zero = (uint32_t)(unit_random(seed) % c->n_levels);
-    c->gaps =
-        vh_random(2 + (uint32_t)(unit_random(seed) % (unit_random(seed) % 8 ? 30 : 3000)), seed);
+    const uint64_t drawn = unit_random(seed);
+    c->gaps = vh_random(2 + (uint32_t)(drawn % (unit_random(seed) % 8 ? 30 : 3000)), seed);
     /* Long runs of zeros need the largest gap with the value zero. */
     if (!vh_has(&c->gaps, c->gaps.n_levels - 1) || !vh_has(&c->huffman, c->zero)) {
         vh_free(&c->gaps);
@@ -125,12 +125,12 @@ static inline bytes valid_gaps_block(const valid_code *c, uint16_t *indices, siz
 static inline bytes valid_rans_block(const valid_code *c, uint16_t *indices, size_t n,
                                      uint64_t *seed)
 {
-    const o_style style = {.lanes_log2 = (unsigned)(unit_random(seed) % 9),
-                           .idle = (unsigned)(unit_random(seed) % 16),
-                           .busy_in = (unsigned)(unit_random(seed) % 5),
-                           .long_form = (unsigned)(unit_random(seed) % 5),
-                           .wanders = unit_random(seed) % 2,
-                           .seed = unit_random(seed)};
+    o_style style = {.lanes_log2 = (unsigned)(unit_random(seed) % 9)};
+    style.idle = (unsigned)(unit_random(seed) % 16);
+    style.busy_in = (unsigned)(unit_random(seed) % 5);
+    style.long_form = (unsigned)(unit_random(seed) % 5);
+    style.wanders = unit_random(seed) % 2;
+    style.seed = unit_random(seed);
     uint32_t *wide = calloc(n + 1, sizeof *wide);
     uint8_t *out = calloc(O_MAX_BYTES, 1);
     bytes block = {0};
@@ -166,7 +166,8 @@ static inline bytes valid_block(const valid_code *c, uint16_t *indices, size_t n
 static inline uint32_t valid_n_levels(uint64_t *seed)
 {
     static const uint32_t below[] = {3, 20, 20, 40, 300, 300, 3000, 65536};
-    return 1 + (uint32_t)(unit_random(seed) % below[unit_random(seed) % 8]);
+    const uint64_t drawn = unit_random(seed);
+    return 1 + (uint32_t)(drawn % below[unit_random(seed) % 8]);
 }
 
 /* A number of indices, around the sizes where pieces and streams change now and then. */
@@ -176,7 +177,8 @@ static inline size_t valid_n_indices(uint64_t *seed)
     const uint64_t kind = unit_random(seed) % 8;
     if (kind < 6)
         return unit_random(seed) % (kind == 0 ? 5000 : 300);
-    return near[unit_random(seed) % 5] + unit_random(seed) % 3;
+    const size_t place = near[unit_random(seed) % 5];
+    return place + unit_random(seed) % 3;
 }
 
 #endif

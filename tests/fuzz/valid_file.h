@@ -346,10 +346,10 @@ static inline void valid_put_stored(nq_file *f, valid_tensor *t, uint64_t *seed)
 static inline valid_file valid_file_make(uint64_t *seed)
 {
     static const char *const names[] = {"a", "layer.weight", "", "\xc3\xa9"};
-    nq_file f = {.size_width = 3 + (unsigned)(unit_random(seed) % 6),
-                 .original_bytes = unit_random(seed)};
-    valid_file v = {.n_tensors = (uint32_t)(unit_random(seed) % (VALID_MAX_TENSORS + 1)),
-                    .n_metadata = (uint32_t)(unit_random(seed) % 3)};
+    nq_file f = {.size_width = 3 + (unsigned)(unit_random(seed) % 6)};
+    f.original_bytes = unit_random(seed);
+    valid_file v = {.n_tensors = (uint32_t)(unit_random(seed) % (VALID_MAX_TENSORS + 1))};
+    v.n_metadata = (uint32_t)(unit_random(seed) % 3);
     for (uint32_t i = 0; i < v.n_metadata; i++)
         file_metadata(&f, "format", i ? "" : "pt");
     for (uint32_t i = 0; i < v.n_tensors; i++) {

@@ -862,7 +862,8 @@ static inline void o_random_channel(o_channel *c, unsigned n_tables, uint32_t n,
         o_random_table(&c->t[t], n, least_k, t > 0, seed);
     o_summarize(c);
     c->center = (uint32_t)(unit_random(seed) % (c->last + 1));
-    c->offset = (uint32_t)(unit_random(seed) % (c->last + 1) % (1 + unit_random(seed) % 40));
+    const uint64_t drawn = unit_random(seed) % (c->last + 1);
+    c->offset = (uint32_t)(drawn % (1 + unit_random(seed) % 40));
     c->m = (unsigned)(unit_random(seed) % (c->w < 15 ? c->w + 1 : 16));
 }
 
