@@ -281,7 +281,7 @@ static void put_codebooks(void)
                  3e38);
     put_codebook("bad_corrupt_grid_run", "a run of more cells than levels", 3, "\2\3", 2, 2, 1);
     put_codebook("bad_corrupt_grid_later_run", "a later run of more cells than levels are left", 3,
-                 "\3\1\2\5", 4, 3, 0.25);
+                 "\3\1\2\xdf\xd4\3", 6, 3, 0.25);
     put_codebook("bad_corrupt_grid_left_over", "bytes behind the last run", 3, "\2\1\0", 3, 2, 1);
     put_codebook("bad_corrupt_grid_no_step", "a grid without a step", 3, "\2\1", 2, 2, 0);
     put_codebook("unsupported_table_kind", "a table of kind 9", 9, "\2\1", 2, 2, 0);
