@@ -118,6 +118,52 @@ static inline void ways_values(nq_decoder *d, const ways_input *in, const uint16
     free(out);
 }
 
+/* The levels that an element's index chooses from; `all` are those of the whole tensor. */
+static inline const float *ways_levels(const nq_decoder *d, const ways_input *in, size_t element,
+                                       const float *all)
+{
+    const float *levels = all;
+    size_t n_levels;
+    if (in->info.n_channels > 0)
+        assert_int_equal(nq_decoder_channel_codebook(d, ways_channel(in, element), &levels,
+                                                     &n_levels, NULL),
+                         NQ_OK);
+    return levels;
+}
+
+/* Whole multiples of a step, where levels are that; and numbers of the caller's for each level. */
+static inline void ways_integers(nq_decoder *d, const ways_input *in, const uint16_t *indices,
+                                 nq_status expected)
+{
+    const size_t n = (size_t)in->n;
+    const float *all;
+    size_t n_all;
+    int16_t *out = malloc((n + 1) * sizeof *out);
+    assert_int_equal(nq_decoder_codebook(d, &all, &n_all), NQ_OK);
+    const bool fits = nq_decoder_read(d, NQ_I16, 0, 0, out) == NQ_OK;
+    nq_status status = nq_decoder_read(d, NQ_I16, 0, n, out);
+    assert_int_equal(status == NQ_OK, fits && expected == NQ_OK);
+    for (size_t i = 0; status == NQ_OK && i < n; i++) {
+        double step;
+        const float level = ways_levels(d, in, i, all)[indices[i]];
+        assert_int_equal(nq_decoder_step(d, ways_channel(in, i), &step), NQ_OK);
+        assert_true((float)(step * (double)out[i]) == level);
+    }
+    status = nq_decoder_read(d, NQ_I8, 0, n, out);
+    assert_true(status != NQ_OK || (fits && expected == NQ_OK));
+    uint16_t *numbers = malloc(n_all * sizeof *numbers);
+    for (size_t i = 0; i < n_all; i++)
+        numbers[i] = (uint16_t)(i * 40503u);
+    status = nq_decoder_read_mapped(d, numbers, 2, 0, n, out);
+    assert_int_equal(status == NQ_OK, expected == NQ_OK);
+    for (size_t i = 0; status == NQ_OK && i < n; i++)
+        assert_true((uint16_t)out[i] == numbers[ways_levels(d, in, i, all) - all + indices[i]]);
+    status = nq_decoder_read_mapped(d, numbers, 1, 0, n, out);
+    assert_int_equal(status == NQ_OK, expected == NQ_OK);
+    free(numbers);
+    free(out);
+}
+
 /* Products do not go wrong; that they are right is for the unit tests. */
 static inline void ways_product(nq_decoder *d, const ways_input *in, nq_status expected)
 {
@@ -159,6 +205,7 @@ static inline nq_status ways_decode_quantized(const ways_input *in, uint64_t see
             assert_memory_equal(out, first, (size_t)in->n * sizeof *out);
         ways_ranges(d, in, first, expected, &seed);
         ways_values(d, in, first, expected);
+        ways_integers(d, in, first, expected);
         ways_product(d, in, expected);
         nq_decoder_destroy(d);
     }
