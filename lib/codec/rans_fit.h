@@ -63,6 +63,18 @@ uint32_t nqi_rans_share_cost(uint64_t part, uint64_t whole);
  * what occurs in these proportions becomes the least possible. */
 void nqi_rans_share_places(uint16_t *frequency, const uint64_t *weights, unsigned n);
 
+/* The same for weights whose sum is 1..2^33, taken as they are. */
+void nqi_rans_share_few(uint16_t *frequency, const uint64_t *weights, unsigned n);
+
+/* The shift that leaves a sum below 2^32. */
+static inline unsigned nqi_rans_shift_for(uint64_t sum)
+{
+    unsigned shift = 0;
+    while (sum >> shift >> 32)
+        shift++;
+    return shift;
+}
+
 /* ---- Descriptions -------------------------------------------------------------------------- */
 
 typedef struct nqi_rans_bits {
