@@ -56,7 +56,8 @@ static layout plan_layout(const nqi_rans_encoder *e, uint64_t n)
     l.choices = l.gap_classes + n_gaps;
     l.steps = l.choices + n_subs;
     l.ways = l.steps + n_subs;
-    l.stream_end = l.ways + (chooses ? WAYS_BYTES : 0) + n + n_gaps + n_subs + 1;
+    l.stream_end =
+        l.ways + (chooses ? WAYS_BYTES : 0) + NQI_RANS_PUSH_SLACK + n + n_gaps + n_subs + 1;
     return l;
 }
 

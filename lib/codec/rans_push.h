@@ -42,8 +42,10 @@ typedef struct nqi_rans_push {
 /*
  * Encodes symbols first+n-1 down to `first` of a phase, given their classes: classes[i] is that of
  * symbol first+i. A kernel is called with whole rounds only, the reference with anything. Each
- * symbol takes a byte of the stream at most.
+ * symbol takes a byte of the stream at most; what is in the PUSH_SLACK bytes in front of them is
+ * lost.
  */
+#define NQI_RANS_PUSH_SLACK 8u
 typedef void (*nqi_rans_push_fn)(nqi_rans_push *push, const uint8_t *classes, size_t first,
                                  size_t n);
 
@@ -115,14 +117,17 @@ typedef struct nqi_rans_push_kernels {
 
 /* What the CPU, as described by its NQ_CPU_* features, has; NULL: nothing that plain C has not. */
 const nqi_rans_push_kernels *nqi_rans_push_kernels_avx512(uint64_t cpu);
+const nqi_rans_push_kernels *nqi_rans_push_kernels_avx2(uint64_t cpu);
 
 extern const nqi_rans_push_kernels nqi_rans_push_kernels_ref;
 
 /* The best that it has. */
 static inline const nqi_rans_push_kernels *nqi_rans_push_kernels_for(uint64_t cpu)
 {
-    const nqi_rans_push_kernels *avx512 = nqi_rans_push_kernels_avx512(cpu);
-    return avx512 ? avx512 : &nqi_rans_push_kernels_ref;
+    const nqi_rans_push_kernels *kernels = nqi_rans_push_kernels_avx512(cpu);
+    if (!kernels)
+        kernels = nqi_rans_push_kernels_avx2(cpu);
+    return kernels ? kernels : &nqi_rans_push_kernels_ref;
 }
 
 /* ---- Coders -------------------------------------------------------------------------------- */

@@ -28,16 +28,31 @@ static void check(const guarded *in, uint32_t n_levels, size_t n, uint64_t cpu)
     CHECK(!nqi_index_count(counts, n_levels, indices, n, cpu));
 }
 
+static void time_counting(uint32_t n_levels, uint64_t cpu)
+{
+    static uint16_t indices[TIMED];
+    uint64_t counts[LEVELS] = {0};
+    bool counted = true;
+    for (size_t i = 0; i < TIMED; i++)
+        indices[i] = (uint16_t)draw_below(n_levels);
+    TIME(n_levels > 100 ? "counting, 200 levels" : "counting, 20 levels", cpu, TIMED,
+         counted &= nqi_index_count(counts, n_levels, indices, TIMED, cpu));
+    CHECK(counted);
+}
+
 void test_count_kernels(void)
 {
     static const uint32_t levels[] = {1, 2, 15, 16, 17, 63, 64, 100, 255, 256, 257, LEVELS};
     uint64_t cpu;
     guarded in = guarded_make(2 * MOST);
-    for (unsigned at = 0; next_cpu(&cpu, &at);)
+    for (unsigned at = 0; next_cpu(&cpu, &at);) {
         for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
             for (size_t n = 0; n < 1200; n += n < 8 ? 1 : 1 + draw_below(120))
                 check(&in, levels[i], n, cpu);
             check(&in, levels[i], MOST, cpu);
         }
+        time_counting(20, cpu);
+        time_counting(200, cpu);
+    }
     guarded_free(&in);
 }

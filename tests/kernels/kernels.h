@@ -1,8 +1,8 @@
 /*
  * What the kernel tests share. A kernel is compared with the reference bit for bit, on random
  * input, for all lengths up to a few vectors and all alignments, in memory that ends, and begins,
- * at a page that nobody may touch. No test framework, so that the program can be built for other
- * machines and run by an emulator.
+ * at a page that nobody may touch; then it is timed, for whoever reads it. No test framework, so
+ * that the program can be built for other machines and run by an emulator.
  */
 #ifndef TESTS_KERNELS_H
 #define TESTS_KERNELS_H
@@ -48,8 +48,31 @@ static inline uint8_t *guarded_end(const guarded *g, size_t n_bytes)
  * what this machine has. */
 bool next_cpu(uint64_t *cpu, unsigned *at);
 
+/* ---- Times --------------------------------------------------------------------------------- */
+
+enum { TIMED = 8192 }; /* things that a kernel is timed with */
+
+uint64_t nanoseconds(void);
+
+/* What did n things in so many nanoseconds; nothing is decided by it. */
+void print_rate(const char *what, uint64_t cpu, size_t n, uint64_t ns);
+
+/* Times a statement that does n things: the fastest of a few runs. A macro as it takes any. */
+#define TIME(what, cpu, n, ...)                                                                    \
+    do {                                                                                           \
+        uint64_t fastest = UINT64_MAX;                                                             \
+        for (unsigned timed = 0; timed < 10; timed++) {                                            \
+            const uint64_t begun = nanoseconds();                                                  \
+            __VA_ARGS__;                                                                           \
+            const uint64_t took = nanoseconds() - begun;                                           \
+            fastest = took < fastest ? took : fastest;                                             \
+        }                                                                                          \
+        print_rate(what, cpu, n, fastest);                                                         \
+    } while (0)
+
 /* What each file tests; all return after the last check. */
 void test_rans_kernels(void);
+void test_push_kernels(void);
 void test_unpack_kernels(void);
 void test_pack_kernels(void);
 void test_count_kernels(void);

@@ -75,6 +75,27 @@ static void test_dot(const nqi_levels_kernels *kernels, const places *p, uint32_
     CHECK(memcmp(sums[0], sums[1], sizeof sums[0]) == 0);
 }
 
+static void time_levels(const nqi_levels_kernels *kernels, uint32_t n_levels, uint64_t cpu)
+{
+    static uint8_t indices[TIMED], out[4 * TIMED];
+    static float x[TIMED];
+    float f32[256], sums[NQI_DOT_LANES] = {0};
+    uint16_t u16[256] = {0};
+    uint8_t u8[256] = {0};
+    char what[40];
+    draw_indices(indices, TIMED, n_levels);
+    for (unsigned i = 0; i < n_levels; i++)
+        f32[i] = (float)i;
+    (void)snprintf(what, sizeof what, "f32 of %u levels", n_levels);
+    TIME(what, cpu, TIMED, kernels->f32(out, f32, n_levels, indices, TIMED));
+    (void)snprintf(what, sizeof what, "16 bits of %u levels", n_levels);
+    TIME(what, cpu, TIMED, kernels->u16(out, u16, n_levels, indices, TIMED));
+    (void)snprintf(what, sizeof what, "8 bits of %u levels", n_levels);
+    TIME(what, cpu, TIMED, kernels->u8(out, u8, n_levels, indices, TIMED));
+    (void)snprintf(what, sizeof what, "products, %u levels", n_levels);
+    TIME(what, cpu, TIMED, kernels->dot(sums, f32, n_levels, indices, x, 0, TIMED));
+}
+
 void test_levels_kernels(void)
 {
     const uint32_t sizes[] = {1,  2,  8,  9,  15,  16,  17,  31,  32,
@@ -86,12 +107,15 @@ void test_levels_kernels(void)
         ((float *)(void *)p.levels.pages)[i] = draw_float();
     for (size_t i = 0; i < p.x.n_bytes / sizeof(float); i++)
         ((float *)(void *)p.x.pages)[i] = draw_float();
-    for (unsigned at = 0; next_cpu(&cpu, &at);)
+    for (unsigned at = 0; next_cpu(&cpu, &at);) {
         for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
             for (size_t n = 0; n < MOST; n++) {
                 test_emit(nqi_levels_kernels_for(cpu), &p, sizes[k], n);
                 test_dot(nqi_levels_kernels_for(cpu), &p, sizes[k], n);
             }
+        for (uint32_t n_levels = 16; n_levels <= 256; n_levels *= 4)
+            time_levels(nqi_levels_kernels_for(cpu), n_levels, cpu);
+    }
     guarded_free(&p.levels);
     guarded_free(&p.indices);
     guarded_free(&p.out);

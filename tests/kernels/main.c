@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cpu/cpu.h"
@@ -80,6 +81,21 @@ bool next_cpu(uint64_t *cpu, unsigned *at)
     return false;
 }
 
+/* ---- Times --------------------------------------------------------------------------------- */
+
+uint64_t nanoseconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void print_rate(const char *what, uint64_t cpu, size_t n, uint64_t ns)
+{
+    printf("%-32s features 0x%05llx: %8.2f in a nanosecond\n", what, (unsigned long long)cpu,
+           (double)n / (double)(ns > 0 ? ns : 1));
+}
+
 int main(void)
 {
     printf("features: 0x%llx\n", (unsigned long long)nqi_cpu_features());
@@ -90,5 +106,6 @@ int main(void)
     test_count_kernels();
     test_tally_kernels();
     test_rans_kernels();
+    test_push_kernels();
     return 0;
 }

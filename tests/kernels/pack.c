@@ -54,10 +54,22 @@ static void test_width(nqi_pack_fn pack, unsigned width)
     guarded_free(&out);
 }
 
+static void time_width(nqi_pack_fn pack, unsigned width, uint64_t cpu)
+{
+    static uint16_t numbers[TIMED];
+    static uint8_t out[2 * TIMED];
+    char what[40];
+    draw_bytes(numbers, sizeof numbers);
+    (void)snprintf(what, sizeof what, "packing, %u bits", width);
+    TIME(what, cpu, TIMED, (void)pack(out, numbers, TIMED, width));
+}
+
 void test_pack_kernels(void)
 {
     uint64_t cpu;
     for (unsigned at = 0; next_cpu(&cpu, &at);)
-        for (unsigned width = 0; width <= 16; width++)
+        for (unsigned width = 0; width <= 16; width++) {
             test_width(nqi_pack_for(cpu), width);
+            time_width(nqi_pack_for(cpu), width, cpu);
+        }
 }

@@ -63,10 +63,15 @@ static void draw_code(bits *b, unsigned sub, bool has_escapes)
         draw_frequencies(frequency, n, draw() % 2 == 0);
         put(b, 0, NQI_RANS_LOW_BITS_WIDTH);
         put(b, (uint32_t)draw_below(200), 8);
-        put(b, n - has_escape - 1, NQI_RANS_SPAN_WIDTH);
+        const unsigned n_gaps = n > 1u + has_escape ? (unsigned)draw_below(4) : 0;
+        put(b, n + n_gaps - has_escape - 1, NQI_RANS_SPAN_WIDTH);
         width = 1;
-        for (unsigned c = 0; c + has_escape < n; c++)
+        for (unsigned c = 0; c + has_escape < n; c++) {
+            if (n_gaps > 0 && c == 1) /* upper parts that do not occur */
+                for (unsigned i = 0; i < n_gaps; i++)
+                    put_frequency(b, 0, &width);
             put_frequency(b, frequency[c], &width);
+        }
     }
     if (has_escapes) { /* not read unless there is an escape; then the padding is of no matter */
         put(b, 128, 8);
@@ -205,6 +210,33 @@ static void test_decoding(uint64_t cpu)
     guarded_free(&out[1]);
 }
 
+/* A run over and over again. The stream is drawn, so that all classes come in their shares. */
+static void time_decoding(unsigned table, const char *what, uint64_t cpu)
+{
+    static bits b;
+    static trial t;
+    static uint8_t stream[4 * TIMED], escapes[2 * TIMED], symbols[TIMED];
+    const nqi_rans_code *code;
+    do
+        draw_code(&b, 0, true);
+    while (!(code = make_code(&b, cpu)));
+    draw_bytes(stream, sizeof stream);
+    draw_trial(&t, code, 0, NQI_RANS_MAX_LANES_LOG2);
+    memset(t.choices, (int)table, sizeof t.choices);
+    t.run.sub_log2 = 31;
+    t.run.takes = NULL;
+    t.run.limit = stream + sizeof stream - NQI_RANS_SLACK;
+    t.run.escape_limit = escapes + sizeof escapes - 2 * NQI_RANS_ESCAPES_AHEAD;
+    size_t done = 0;
+    TIME(what, cpu, TIMED, {
+        t.run.at = stream;
+        t.run.escape = escapes;
+        done += code->kernels->decode(&t.run, symbols, 0, TIMED);
+    });
+    CHECK(done > 0);
+    free((void *)(uintptr_t)code);
+}
+
 /* ---- Joins --------------------------------------------------------------------------------- */
 
 static void test_join(const nqi_rans_kernels *kernels, size_t n, unsigned low_bits,
@@ -259,6 +291,8 @@ void test_rans_kernels(void)
             test_decoding(cpu);
             test_joins(code->kernels);
         }
+        time_decoding(1, "rANS symbols, to 16 classes", cpu);
+        time_decoding(2, "rANS symbols, to 32 classes", cpu);
         free((void *)(uintptr_t)code);
     }
 }

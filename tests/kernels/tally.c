@@ -122,14 +122,36 @@ static void check(const guarded *memory, size_t n, bool may_be_dead, uint64_t cp
     check_tallies(w, h, taken);
 }
 
+static void time_kernels(uint64_t cpu)
+{
+    const nqi_count_kernels k = nqi_count_kernels_get(cpu);
+    const nqi_live live = {bits_of(0x1p-4f), bits_of(16)};
+    static float w[TIMED], h_f32[TIMED];
+    static double h[TIMED];
+    static uint32_t keys[TIMED];
+    const uint8_t *at = (const uint8_t *)w;
+    for (size_t i = 0; i < TIMED; i++)
+        w[i] = draw_weight(false);
+    TIME("keys of weights", cpu, TIMED, k.keys(keys, at, TIMED));
+    TIME("counting weights", cpu, TIMED, (void)k.count(entries, &live, at, TIMED));
+    TIME("tallying weights", cpu, TIMED, (void)k.tally(tallies, &live, at, h, TIMED));
+    TIME("tallying weights, f32", cpu, TIMED,
+         (void)k.tally_f32(tallies, &live, at, (const uint8_t *)h_f32, TIMED));
+    memset(entries, 0, sizeof entries);
+    memset(tallies, 0, sizeof tallies);
+}
+
 void test_tally_kernels(void)
 {
     uint64_t cpu;
     guarded memory[2] = {guarded_make(MOST * sizeof(float)), guarded_make(MOST * sizeof(float))};
-    for (unsigned at = 0; next_cpu(&cpu, &at); check_empty())
+    for (unsigned at = 0; next_cpu(&cpu, &at);) {
         for (size_t n = 0; n < MOST; n += n < 40 ? 1 : 1 + draw_below(100))
             for (int may_be_dead = 0; may_be_dead < 2; may_be_dead++)
                 check(memory, n, may_be_dead, cpu);
+        check_empty();
+        time_kernels(cpu);
+    }
     guarded_free(&memory[0]);
     guarded_free(&memory[1]);
 }

@@ -47,10 +47,24 @@ static void test_width(const nqi_unpack_kernels *kernels, unsigned width)
     guarded_free(&out);
 }
 
+static void time_width(const nqi_unpack_kernels *kernels, unsigned width, uint64_t cpu)
+{
+    static uint8_t bytes[2 * TIMED], u8[TIMED];
+    static uint16_t u16[TIMED];
+    char what[40];
+    (void)snprintf(what, sizeof what, "unpacking to 16, %u bits", width);
+    TIME(what, cpu, TIMED, kernels->u16(u16, bytes, TIMED, width));
+    (void)snprintf(what, sizeof what, "unpacking to 8, %u bits", width);
+    if (width <= 8)
+        TIME(what, cpu, TIMED, kernels->u8(u8, bytes, TIMED, width));
+}
+
 void test_unpack_kernels(void)
 {
     uint64_t cpu;
     for (unsigned at = 0; next_cpu(&cpu, &at);)
-        for (unsigned width = 0; width <= 16; width++)
+        for (unsigned width = 0; width <= 16; width++) {
             test_width(nqi_unpack_kernels_for(cpu), width);
+            time_width(nqi_unpack_kernels_for(cpu), width, cpu);
+        }
 }

@@ -5,14 +5,13 @@
  */
 #include "codec/rans_join.h"
 #include "codec/rans_run.h"
+#include "codec/x86/lookup_avx2.h"
 
 #include "nq/context.h"
 
 #if NQI_X86 && defined(__x86_64__)
 
-#include <immintrin.h>
-
-#define TARGET NQI_TARGET("avx2,bmi,bmi2,popcnt")
+#define TARGET NQI_LOOKUP_TARGET
 
 enum { LANES = 32, MAX_GROUPS = NQI_RANS_MAX_LANES / LANES };
 
@@ -34,8 +33,9 @@ typedef struct constants {
  * step, and shifts of a multiplication. */
 TARGET static constants load_constants(void)
 {
-    static const volatile int words[] = {0x01010101, 0x0f0f0f0f, 0x00ff00ff, 0x70707070,
-                                         (int)0xf0f0f0f0u};
+    static const volatile int words[] = {0x01010101, 0x0f0f0f0f, 0x00ff00ff,
+                                         NQI_LOOKUP_LOWER * 0x01010101,
+                                         (int)(NQI_LOOKUP_UPPER * 0x01010101u)};
     return (constants){.one = _mm256_set1_epi32(words[0]),
                        .nibble = _mm256_set1_epi32(words[1]),
                        .even = _mm256_set1_epi32(words[2]),
@@ -52,59 +52,30 @@ TARGET static constants load_constants(void)
 
 /* ---- Lookups ------------------------------------------------------------------------------- */
 
-/* Sixteen bytes in both halves. */
-TARGET NQI_INLINE __m256i twice(const uint8_t *table)
-{
-    return _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)table));
-}
-
-/* Classes as places in a table's lower and upper half; with the high bit set, what a shuffle makes
- * 0 of, where they are in the other. */
-typedef struct places {
-    __m256i lower;
-    __m256i upper;
-} places;
-
-TARGET NQI_INLINE places make_places(const constants *k, __m256i classes, bool is_wide)
-{
-    if (!is_wide)
-        return (places){classes, classes};
-    return (places){_mm256_adds_epu8(classes, k->lower), _mm256_add_epi8(classes, k->upper)};
-}
-
-/* By class, of 16 or of 32. */
-TARGET NQI_INLINE __m256i look_up(const uint8_t *table, const places *p, bool is_wide)
-{
-    const __m256i lower = _mm256_shuffle_epi8(twice(table), p->lower);
-    if (!is_wide)
-        return lower;
-    return _mm256_or_si256(lower, _mm256_shuffle_epi8(twice(table + 16), p->upper));
-}
-
 /* See nqi_rans_lookup: a slot's low bits are the row, the high ones the column. */
 TARGET NQI_INLINE __m256i find_classes(const nqi_rans_lookup *t, __m256i row, __m256i column)
 {
-    __m256i classes = _mm256_shuffle_epi8(twice(t->row_class), row);
+    __m256i classes = _mm256_shuffle_epi8(nqi_twice(t->row_class), row);
     for (unsigned k = 0; k < t->n_row_steps; k++) {
-        const __m256i step = _mm256_shuffle_epi8(twice(t->row_step[k]), row);
+        const __m256i step = _mm256_shuffle_epi8(nqi_twice(t->row_step[k]), row);
         classes = _mm256_sub_epi8(classes, _mm256_cmpgt_epi8(column, step));
     }
     for (unsigned k = 0; k < t->n_crowded; k++) {
         const __m256i here = _mm256_cmpeq_epi8(row, _mm256_set1_epi32((int)t->crowded_row[k]));
-        const __m256i other = _mm256_shuffle_epi8(twice(t->crowded_class[k]), column);
+        const __m256i other = _mm256_shuffle_epi8(nqi_twice(t->crowded_class[k]), column);
         classes = _mm256_blendv_epi8(classes, other, here);
     }
     return classes;
 }
 
 /* What a rank is besides its product. */
-TARGET NQI_INLINE __m256i find_rest(const constants *k, const nqi_rans_lookup *t, const places *p,
-                                    __m256i row, __m256i column, bool is_wide)
+TARGET NQI_INLINE __m256i find_rest(const constants *k, const nqi_rans_lookup *t,
+                                    const nqi_places *p, __m256i row, __m256i column, bool is_wide)
 {
     const __m256i behind =
-        _mm256_subs_epu8(_mm256_add_epi8(column, k->one), look_up(t->begin_low, p, is_wide));
-    const __m256i part = _mm256_min_epu8(column, look_up(t->end_low, p, is_wide));
-    const __m256i rows = _mm256_sub_epi8(row, look_up(t->begin_high, p, is_wide));
+        _mm256_subs_epu8(_mm256_add_epi8(column, k->one), nqi_look_up(t->begin_low, p, is_wide));
+    const __m256i part = _mm256_min_epu8(column, nqi_look_up(t->end_low, p, is_wide));
+    const __m256i rows = _mm256_sub_epi8(row, nqi_look_up(t->begin_high, p, is_wide));
     return _mm256_add_epi8(rows, _mm256_add_epi8(behind, part));
 }
 
@@ -205,12 +176,12 @@ TARGET NQI_INLINE void decode_group(const constants *k, group *g, const nqi_rans
     const __m256i row = _mm256_and_si256(g->low, k->nibble);
     const __m256i column = _mm256_and_si256(_mm256_srli_epi16(g->low, 4), k->nibble);
     const __m256i classes = find_classes(t, row, column);
-    const places p = make_places(k, classes, is_wide);
+    const nqi_places p = nqi_make_places(classes, k->lower, k->upper, is_wide);
     const __m256i symbols = is_wide && t->is_consecutive
                                 ? _mm256_add_epi8(classes, _mm256_set1_epi8((char)t->symbol[0]))
-                                : look_up(t->symbol, &p, is_wide);
-    const __m256i frequency = look_up(t->frequency, &p, is_wide);
-    const __m256i run = look_up(t->run, &p, is_wide);
+                                : nqi_look_up(t->symbol, &p, is_wide);
+    const __m256i frequency = nqi_look_up(t->frequency, &p, is_wide);
+    const __m256i run = nqi_look_up(t->run, &p, is_wide);
     const __m256i rest = find_rest(k, t, &p, row, column, is_wide);
     const products next = t->has_large ? multiply_large(k, g->high, frequency, column, run, rest)
                                        : multiply(g->high, frequency, column, run, rest);
