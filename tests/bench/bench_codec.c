@@ -7,8 +7,9 @@
  *
  * Without a FILE (one symbol a byte), streams like those of quantized weights are drawn, and the
  * safetensors files of FOLDER (shared/data/models beside the checkout unless it is given) are
- * quantized and joined. Then what comes behind the indices: values, products with a matrix, and
- * two cores at once. -s: only streams whose name contains STREAM, or `values`, or `cores`.
+ * quantized and joined. Then what whole models take, and what comes behind the indices: values,
+ * products with a matrix, and two cores at once. -s: only streams whose name contains STREAM, or
+ * `sizes`, `values` or `cores`.
  *
  * All codecs take turns in each run, so that what else the machine does hits all of them alike.
  * Times are the thread's CPU time; the median is printed, and behind it the slowest and the fastest
@@ -30,6 +31,7 @@
 #include "cpu/cpu.h"
 #include "goals.h"
 #include "peers.h"
+#include "sizes.h"
 #include "streams.h"
 #include "use.h"
 
@@ -358,6 +360,8 @@ int main(int argc, char **argv)
             measure_and_free(rows, n_rows, draw_stream(i, o.n), &o);
     if (!o.only || strstr("models", o.only) || strstr(o.only, "models"))
         measure_models(rows, n_rows, &o);
+    if (!o.only || strstr("sizes", o.only))
+        measure_sizes(o.folder);
     if (!o.only || strstr("values", o.only))
         measure_use(o.n, o.n_runs);
     if (!o.only || strstr("cores", o.only))

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "bench.h"
-#include "common/safetensors.h"
 
 static void finish_stream(stream *s)
 {
@@ -113,20 +112,24 @@ stream read_stream(const char *path, size_t n)
 
 /* ---- Models -------------------------------------------------------------------------------- */
 
-static bool is_weight(const nq_tensor *t)
+bool is_weight(const nq_tensor *t)
 {
     return t->dtype == NQ_F32 && t->rank >= 2;
 }
 
-/* Of all weights of a model, uniformly quantized. */
-static double entropy_of(const st_file *model, double step)
+/* Of all weights of a model, or of those that were not pruned, uniformly quantized. */
+static double entropy_of(const st_file *model, double step, bool with_pruned)
 {
     double counts[256] = {0}, n = 0, bits = 0;
     for (size_t i = 0; i < model->n_tensors; i++) {
         const nq_tensor *t = &model->tensors[i].tensor;
         const float *weights = t->data;
-        for (size_t k = 0; is_weight(t) && k < model->tensors[i].n_bytes / sizeof(float); k++, n++)
+        for (size_t k = 0; is_weight(t) && k < model->tensors[i].n_bytes / sizeof(float); k++) {
+            if (weights[k] == 0 && !with_pruned)
+                continue;
             counts[(unsigned)(clip(floor(weights[k] / step + 0.5), 127) + 127)]++;
+            n++;
+        }
     }
     for (unsigned i = 0; i < 256; i++)
         if (counts[i] > 0)
@@ -135,12 +138,12 @@ static double entropy_of(const st_file *model, double step)
 }
 
 /* By bisection in the logarithm: entropy falls with the step. */
-static double step_for(const st_file *model, double bits)
+double step_for(const st_file *model, double bits, bool with_pruned)
 {
     double low = -14, high = 2;
     for (unsigned i = 0; i < 14; i++) {
         const double middle = (low + high) / 2;
-        if (entropy_of(model, exp2(middle)) > bits)
+        if (entropy_of(model, exp2(middle), with_pruned) > bits)
             low = middle;
         else
             high = middle;
@@ -167,12 +170,9 @@ static int is_model(const struct dirent *entry)
            !strstr(name, "_adam");
 }
 
-stream join_models(const char *folder, double bits, size_t n)
+void for_each_model(const char *folder,
+                    void (*take)(void *user, const char *name, const st_file *model), void *user)
 {
-    stream s = {.name = bits < 4 ? "models, 3 bits" : "models, 5 bits",
-                .symbols = must_alloc(n),
-                .nominal = bits,
-                .kind = STREAM_MODELS};
     struct dirent **entries;
     const int n_entries = scandir(folder, &entries, is_model, alphasort);
     for (int i = 0; i < n_entries; i++) {
@@ -180,15 +180,39 @@ stream join_models(const char *folder, double bits, size_t n)
         st_file model;
         fault f;
         (void)snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        if (s.n < n && st_open(&model, path, &f)) {
-            append_model(&s, &model, step_for(&model, bits), n);
+        if (st_open(&model, path, &f)) {
+            take(user, entries[i]->d_name, &model);
             st_close(&model);
         }
         free(entries[i]);
     }
     if (n_entries >= 0)
         free(entries);
-    if (s.n > 0)
-        finish_stream(&s);
-    return s;
+}
+
+/* A stream that is being joined. */
+typedef struct joining {
+    stream s;
+    size_t capacity;
+} joining;
+
+static void join_model(void *user, const char *name, const st_file *model)
+{
+    joining *j = user;
+    (void)name;
+    if (j->s.n < j->capacity)
+        append_model(&j->s, model, step_for(model, j->s.nominal, true), j->capacity);
+}
+
+stream join_models(const char *folder, double bits, size_t n)
+{
+    joining j = {.s = {.name = bits < 4 ? "models, 3 bits" : "models, 5 bits",
+                       .symbols = must_alloc(n),
+                       .nominal = bits,
+                       .kind = STREAM_MODELS},
+                 .capacity = n};
+    for_each_model(folder, join_model, &j);
+    if (j.s.n > 0)
+        finish_stream(&j.s);
+    return j.s;
 }

@@ -5,8 +5,11 @@
 #ifndef BENCH_STREAMS_H
 #define BENCH_STREAMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "common/safetensors.h"
 
 typedef struct stream {
     const char *name;
@@ -35,5 +38,16 @@ stream read_stream(const char *path, size_t n);
 stream join_models(const char *folder, double bits, size_t n);
 
 void free_stream(stream *s);
+
+/* Calls `take` with the models in a folder, by name; files about models are none. */
+void for_each_model(const char *folder,
+                    void (*take)(void *user, const char *name, const st_file *model), void *user);
+
+/* Tensors that are quantized. */
+bool is_weight(const nq_tensor *t);
+
+/* The step that gives a model's weights together so many bits of entropy, with or without pruned
+ * ones, which are zero. */
+double step_for(const st_file *model, double bits, bool with_pruned);
 
 #endif
