@@ -106,8 +106,7 @@ static void push_ref(nqi_rans_push *push, const uint8_t *classes, size_t first, 
         *(at - 1) = (uint8_t)x;
         at -= is_high;
         x >>= 8 * is_high;
-        /* x < 2^16 and f < 2^8: the rounded inverse is too large by less than 1/x. */
-        const uint32_t quotient = (uint32_t)((uint64_t)x * coder->inverse[c] >> 24);
+        const uint32_t quotient = nqi_rans_quotient(coder, c, x);
         *state = (uint16_t)(quotient << 8 | coder->slot_of[coder->begin[c] + (x - quotient * f)]);
     }
     push->at = at;

@@ -21,25 +21,38 @@ uint32_t nqi_rans_escape_word(const nqi_rans_escape_code *code, uint32_t upper)
     return bits | (uint32_t)length << NQI_RANS_WORD_BITS;
 }
 
-/* Writes SINK_SLACK bytes, whatever counts of them. */
-static void sink_word(nqi_rans_sink *sink, uint32_t word)
+/* Up to 56 bits. Writes SINK_SLACK bytes, whatever counts of them. */
+static void sink_bits(nqi_rans_sink *sink, uint64_t bits, unsigned n_bits)
 {
-    const uint32_t bits = word & ((UINT32_C(1) << NQI_RANS_WORD_BITS) - 1);
-    sink->bits |= (uint64_t)bits << sink->n_bits;
-    sink->n_bits += word >> NQI_RANS_WORD_BITS;
+    sink->bits |= bits << sink->n_bits;
+    sink->n_bits += n_bits;
     nqi_store_le64(sink->at, sink->bits);
     sink->at += sink->n_bits / 8;
     sink->bits >>= sink->n_bits / 8 * 8;
     sink->n_bits %= 8;
 }
 
+static uint64_t bits_of(uint32_t word)
+{
+    return word & ((UINT32_C(1) << NQI_RANS_WORD_BITS) - 1);
+}
+
+static_assert(2 * NQI_RANS_WORD_BITS <= 56, "two words are written at once");
+
 void nqi_rans_sink_escapes(nqi_rans_sink *sink, const uint32_t words[256],
                            const nqi_rans_escape_code *code, const uint16_t *uppers, size_t n)
 {
     nqi_rans_sink s = *sink;
-    for (size_t i = 0; i < n; i++)
-        sink_word(&s, code->width <= 8 ? words[uppers[i] & 255]
-                                       : nqi_rans_escape_word(code, uppers[i]));
+    size_t i = 0;
+    for (; code->width <= 8 && i + 2 <= n; i += 2) {
+        const uint32_t a = words[uppers[i] & 255], b = words[uppers[i + 1] & 255];
+        const unsigned length = a >> NQI_RANS_WORD_BITS;
+        sink_bits(&s, bits_of(a) | bits_of(b) << length, length + (b >> NQI_RANS_WORD_BITS));
+    }
+    for (; i < n; i++) {
+        const uint32_t word = nqi_rans_escape_word(code, uppers[i]);
+        sink_bits(&s, bits_of(word), word >> NQI_RANS_WORD_BITS);
+    }
     *sink = s;
 }
 

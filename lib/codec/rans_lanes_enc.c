@@ -67,7 +67,8 @@ static nqi_rans_idling plan_idling(const nqi_rans_pushing *p, unsigned lanes_log
 
 /*
  * The state of one lane in front of the symbols from `begin` on, which it swallows without giving a
- * byte away: started as low as possible for it to end up at STATE_MIN or above.
+ * byte away: started as low as possible for it to end up at STATE_MIN or above. Above 16 bits if
+ * that cannot be.
  */
 static uint32_t first_state(const nqi_rans_pushing *p, size_t begin, size_t lane, size_t lanes)
 {
@@ -75,7 +76,7 @@ static uint32_t first_state(const nqi_rans_pushing *p, size_t begin, size_t lane
     size_t i = begin + lane;
     for (; i < p->n; i += lanes)
         state = nqi_rans_least_before(nqi_rans_coder_of(p, i), p->classes[i], state);
-    while (i >= begin + lane + lanes) {
+    while (i >= begin + lane + lanes && state <= UINT16_MAX) {
         i -= lanes;
         state = nqi_rans_pushed(nqi_rans_coder_of(p, i), p->classes[i], state);
     }

@@ -151,13 +151,21 @@ static inline uint32_t nqi_rans_coder_cost(const nqi_rans_coder *coder, uint32_t
     return coder->cost[c] + (nqi_rans_escape_length(&coder->escapes, upper) << NQI_RANS_COST_LOG2);
 }
 
-/* A state after a symbol of class c, if no byte is given away. */
+/* By the class's frequency: x < 2^16 and f < 2^8, so that the rounded inverse is too large by less
+ * than 1/x. */
+static inline uint32_t nqi_rans_quotient(const nqi_rans_coder *coder, unsigned c, uint32_t x)
+{
+    return (uint32_t)((uint64_t)x * coder->inverse[c] >> 24);
+}
+
+/* A state, below 2^16, after a symbol of class c, if no byte is given away: no less than before. */
 static inline uint32_t nqi_rans_pushed(const nqi_rans_coder *coder, unsigned c, uint32_t state)
 {
     if (coder->is_constant)
         return state;
-    const uint32_t f = coder->frequency[c];
-    return state / f << 8 | coder->slot_of[coder->begin[c] + state % f];
+    const uint32_t quotient = nqi_rans_quotient(coder, c, state);
+    const uint32_t rank = state - quotient * coder->frequency[c];
+    return quotient << 8 | coder->slot_of[coder->begin[c] + rank];
 }
 
 /* The least state that becomes `state` or more by pushing a symbol of class c. */
