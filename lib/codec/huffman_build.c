@@ -24,8 +24,7 @@ static bool wants_small(uint32_t flags)
 
 static size_t table_size(unsigned table_bits, uint32_t flags)
 {
-    const size_t entry = wants_small(flags) ? sizeof(uint32_t) : sizeof(uint64_t);
-    return entry << table_bits;
+    return wants_small(flags) ? sizeof(uint32_t) << table_bits : sizeof(nqi_huffman_large);
 }
 
 /* A large table holds several short codewords, however short the longest one is. */
@@ -74,8 +73,7 @@ nq_status nqi_huffman_code_size(size_t *code_bytes, size_t *block_bytes, uint32_
 
 static uint64_t single_entry(uint32_t symbol, unsigned length, unsigned symbol_log2)
 {
-    return length | (uint64_t)symbol << 8 | (uint64_t)length << 56 |
-           UINT64_C(1) << (61 + symbol_log2);
+    return symbol | (uint64_t)length << 56 | UINT64_C(1) << (61 + symbol_log2);
 }
 
 /* Puts a short codeword's symbol wherever its bits are the low ones. */
@@ -87,7 +85,7 @@ static void fill(nqi_huffman_code *code, uint32_t symbol, uint32_t codeword, uns
         if (nqi_huffman_is_small(code))
             code->singles[i] = symbol | (uint32_t)length << 16;
         else
-            code->entries[i] = single_entry(symbol, length, code->symbol_log2);
+            code->large->entries[i] = single_entry(symbol, length, code->symbol_log2);
 }
 
 static void place_symbols(nqi_huffman_code *code, const uint8_t *table, size_t table_bytes)
@@ -110,27 +108,28 @@ static void place_symbols(nqi_huffman_code *code, const uint8_t *table, size_t t
 
 /* ---- Several symbols an entry -------------------------------------------------------------- */
 
-/* `entry` with as many symbols more as the index has bits for, the next ones' entries being those
- * of one symbol. `own` is the index that `entry` belongs to. */
-static uint64_t extend(const nqi_huffman_code *code, uint32_t own)
+/* Adds to an entry of one symbol as many more as its index has bits for, the next ones' entries
+ * being those of one symbol still. */
+static void extend(nqi_huffman_large *large, uint32_t own, unsigned symbol_log2)
 {
-    const uint64_t single = code->entries[own];
-    const unsigned symbol_bits = 8u << code->symbol_log2;
-    const unsigned most = 6u >> code->symbol_log2;
-    uint64_t symbols = single & (UINT64_MAX >> 8);
-    unsigned used = single & 63;
+    const unsigned symbol_bits = 8u << symbol_log2;
+    const unsigned most = NQI_HUFFMAN_ENTRY_BYTES >> symbol_log2;
+    const uint64_t single = large->entries[own];
+    uint64_t entry = single;
+    unsigned used = single >> 56 & 31;
     unsigned n = 1;
     for (uint32_t rest = own >> used; n < most; n++) {
-        const uint64_t next = code->entries[rest];
-        const unsigned length = next & 63;
+        const uint64_t next = large->entries[rest];
+        const unsigned length = next >> 56 & 31;
         if (next == 0 || used + length > NQI_HUFFMAN_TABLE_BITS)
             break;
-        symbols |= (next >> 8 & ((UINT64_C(1) << symbol_bits) - 1)) << (8 + n * symbol_bits);
+        entry |= (next & ((UINT64_C(1) << symbol_bits) - 1)) << n * symbol_bits;
+        entry += UINT64_C(1) << (61 + symbol_log2);
         used += length;
         rest >>= length;
     }
-    return (symbols & ~UINT64_C(0xff)) | used | (single >> 56 & 31) << 56 |
-           (uint64_t)(n << code->symbol_log2) << 61;
+    large->entries[own] = entry;
+    large->used[own] = (uint8_t)used;
 }
 
 /* From the last entry to the first: the ones that an entry looks at have lower indices, so they are
@@ -139,9 +138,9 @@ static void extend_entries(nqi_huffman_code *code)
 {
     uint64_t most = 0;
     for (uint32_t i = UINT32_C(1) << NQI_HUFFMAN_TABLE_BITS; i-- > 0;) {
-        if (code->entries[i] != 0)
-            code->entries[i] = extend(code, i);
-        most = NQI_MAX(most, code->entries[i] >> 61);
+        if (code->large->entries[i] != 0)
+            extend(code->large, i, code->symbol_log2);
+        most = NQI_MAX(most, code->large->entries[i] >> 61);
     }
     /* Five lookups, and one symbol that the table does not have. */
     code->round_out = NQI_HUFFMAN_LOOKUPS * (size_t)most + ((size_t)1 << code->symbol_log2);
@@ -207,7 +206,7 @@ nq_status nqi_huffman_code_init(nqi_code *head, const uint8_t *table, size_t tab
     describe(code, &shape, flags);
     uint8_t *memory = (uint8_t *)code + aligned(sizeof *code);
     const size_t n_bytes = table_size(code->table_bits, flags);
-    code->entries = nqi_huffman_is_small(code) ? NULL : (uint64_t *)(void *)memory;
+    code->large = nqi_huffman_is_small(code) ? NULL : (nqi_huffman_large *)(void *)memory;
     code->singles = nqi_huffman_is_small(code) ? (uint32_t *)(void *)memory : NULL;
     code->long_symbols = (uint16_t *)(void *)(memory + n_bytes);
     code->kernels = nqi_huffman_is_small(code) ? NULL : choose(cpu);

@@ -51,7 +51,6 @@ static nq_status begin(nqi_block *head, const uint8_t *bytes, size_t n_bytes, si
     block->n_bytes = n_bytes;
     block->n_indices = n_indices;
     block->n_streams = nqi_huffman_streams(n_indices);
-    block->rate = nqi_huffman_is_small(code) ? 1 : code->round_out / 2 + 1;
     block->scratch = (uint8_t *)block + (sizeof *block + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     block->stride = (NQI_HUFFMAN_SCRATCH << code->symbol_log2) / block->n_streams;
     NQI_TRY(place_streams(block, nqi_packed_bytes(n_indices, code->low_bits)));
@@ -62,13 +61,12 @@ static nq_status begin(nqi_block *head, const uint8_t *bytes, size_t n_bytes, si
 
 /* ---- Symbols ------------------------------------------------------------------------------- */
 
-/* Hands the first n_bytes of a stream's part out; what it had run ahead moves to the front. */
-static void shift_part(nqi_huffman_block *block, unsigned i, size_t n_bytes)
+/* The next n_bytes of a stream, which are decoded, and are handed out with that. */
+static const uint8_t *take(nqi_huffman_block *block, unsigned i, size_t n_bytes)
 {
-    uint8_t *part = block->scratch + i * block->stride;
-    nqi_huffman_stream *stream = &block->streams[i];
-    stream->fill -= n_bytes;
-    memmove(part, part + n_bytes, stream->fill);
+    const uint8_t *bytes = block->scratch + i * block->stride + block->streams[i].given;
+    block->streams[i].given += n_bytes;
+    return bytes;
 }
 
 /* Has the place for a piece on its way into the cache while the streams are decoded. */
@@ -92,16 +90,15 @@ static nq_status symbols_u16(nqi_huffman_block *block, uint16_t *out, size_t n)
     fetch_ahead(out, n * sizeof *out);
     NQI_TRY(nqi_huffman_decode_piece(block, n));
     for (unsigned s = 0; s < block->n_streams; s++) {
-        const uint8_t *part = block->scratch + s * block->stride;
         const size_t first = nqi_huffman_share_begin(n, block->n_streams, s);
         const size_t count = nqi_huffman_share_begin(n, block->n_streams, s + 1) - first;
+        const uint8_t *part = take(block, s, count << code->symbol_log2);
         if (code->symbol_log2 == 0)
             for (size_t i = 0; i < count; i++)
                 out[first + i] = part[i];
         else
             for (size_t i = 0; i < count; i++)
                 out[first + i] = nqi_load_le16(part + 2 * i);
-        shift_part(block, s, count << code->symbol_log2);
     }
     return NQ_OK;
 }
@@ -122,8 +119,7 @@ static nq_status symbols_u8(nqi_huffman_block *block, uint8_t *out, size_t n)
     for (unsigned s = 0; s < block->n_streams; s++) {
         const size_t first = nqi_huffman_share_begin(n, block->n_streams, s);
         const size_t count = nqi_huffman_share_begin(n, block->n_streams, s + 1) - first;
-        memcpy(out + first, block->scratch + s * block->stride, count);
-        shift_part(block, s, count);
+        memcpy(out + first, take(block, s, count), count);
     }
     return NQ_OK;
 }

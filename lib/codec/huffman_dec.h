@@ -12,13 +12,20 @@
 #include "codec/word.h"
 
 /*
- * Lookup of several symbols at a time. An entry has, from its low end on: in 8 bits, how many bits
- * its symbols take; in 48 bits, six symbols of a byte or three of two; in 5 bits, how many bits the
- * first symbol takes; in 3 bits, how many bytes the symbols take. An entry is 0 where a codeword is
+ * Lookup of several symbols at a time: how many bits they take, and an entry. That has, from its
+ * low end on: in 56 bits, seven symbols of a byte or three of two; in 5 bits, how many bits the
+ * first symbol takes; in 3 bits, how many bytes the symbols take. Both are 0 where a codeword is
  * too long for the table or is the escape.
  */
-#define NQI_HUFFMAN_TABLE_BITS 11u
-#define NQI_HUFFMAN_LOOKUPS    5u /* in a round of the fast loop, between two refills */
+#define NQI_HUFFMAN_TABLE_BITS  11u
+#define NQI_HUFFMAN_INDEX       ((1u << NQI_HUFFMAN_TABLE_BITS) - 1)
+#define NQI_HUFFMAN_ENTRY_BYTES 7u /* of symbols */
+#define NQI_HUFFMAN_LOOKUPS     5u /* in a round of the fast loop, between two refills */
+
+typedef struct nqi_huffman_large {
+    uint8_t used[1u << NQI_HUFFMAN_TABLE_BITS];
+    uint64_t entries[1u << NQI_HUFFMAN_TABLE_BITS];
+} nqi_huffman_large;
 
 /* Lookup of one symbol at a time, where memory is short: the symbol, and in bits 16..20 its
  * codeword's length. */
@@ -32,7 +39,7 @@ static_assert(NQI_HUFFMAN_LOOKUPS * NQI_HUFFMAN_TABLE_BITS <= 56, "a round needs
 static_assert(NQI_HUFFMAN_MAX_LENGTH + 16 <= 56, "an escaped symbol needs one refill");
 
 /* Bytes of input that a round takes at most: two refills, each of which moves on by 7 at most; and
- * bytes that a store writes, of which up to six stay. */
+ * bytes that a store writes, of which up to seven stay. */
 #define NQI_HUFFMAN_ROUND_IN 14u
 #define NQI_HUFFMAN_STORE    8u
 
@@ -60,8 +67,8 @@ const nqi_huffman_kernels *nqi_huffman_kernels_x86(uint64_t cpu);
 
 struct nqi_huffman_code {
     nqi_code head;
-    uint64_t *entries;      /* see huffman_loop.h; NULL if is_small */
-    uint32_t *singles;      /* NULL unless is_small */
+    nqi_huffman_large *large; /* NULL if is_small */
+    uint32_t *singles;        /* NULL unless is_small */
     uint16_t *long_symbols; /* those the table is too short for, in the order of their codewords */
     const nqi_huffman_kernels *kernels;
     uint32_t n_symbols;
@@ -108,7 +115,8 @@ typedef struct nqi_huffman_stream {
     size_t end;    /* in the block */
     uint64_t bits; /* with the mark */
     size_t left;   /* symbols, times their bytes unless the code is small, not decoded yet */
-    size_t fill;   /* bytes decoded that are not handed out yet */
+    size_t given;  /* bytes at the front of the stream's part of the scratch: handed out */
+    size_t fill;   /* bytes decoded, those among them */
 } nqi_huffman_stream;
 
 /* Behind it, unless the code is small, the scratch: n_streams parts of `stride` bytes. */
@@ -119,15 +127,14 @@ typedef struct nqi_huffman_block {
     size_t n_indices;
     const uint8_t *low; /* the next piece's low bits */
     unsigned n_streams;
-    size_t rate; /* bytes that a round brought of late */
     uint8_t *scratch;
     size_t stride;
     nqi_huffman_stream streams[NQI_HUFFMAN_STREAMS];
 } nqi_huffman_block;
 
-/* Symbols that a stream may run ahead of the piece, so that few rounds are cut short. */
-#define NQI_HUFFMAN_AHEAD   1536u
-#define NQI_HUFFMAN_SCRATCH (NQI_PIECE + NQI_HUFFMAN_STREAMS * NQI_HUFFMAN_AHEAD)
+/* Symbols: streams run up to three pieces ahead, so that the fast loop rarely has to stop. The rest
+ * keeps the streams' parts from lying at the same places of the cache's ways. */
+#define NQI_HUFFMAN_SCRATCH (4 * NQI_PIECE + NQI_HUFFMAN_STREAMS * 192u)
 
 static inline const nqi_huffman_code *nqi_huffman_code_of(const nqi_huffman_block *block)
 {

@@ -1,7 +1,10 @@
 /*
  * The inner loop of Huffman decoding, to be compiled for each kernel: several streams at once, five
- * lookups a refill, up to six symbols a lookup, and no branch but the loop's. Looking at an entry
+ * lookups a refill, up to seven symbols a lookup, and no branch but the loop's. Looking at an entry
  * of 0 again and again does nothing, so the loop needs to ask for it only once a round.
+ *
+ * What a stream waits for is the number of bits that a lookup uses: that is read from a table of
+ * bytes of its own, with the plainest of all addresses, and the symbols by the side.
  *
  * Part of the decoder.
  */
@@ -18,11 +21,12 @@ NQI_INLINE void nqi_huffman_refill(nqi_huffman_lane *lane)
 }
 
 /* Returns the entry. */
-NQI_INLINE uint64_t nqi_huffman_look_up(nqi_huffman_lane *lane, const uint64_t *entries)
+NQI_INLINE uint64_t nqi_huffman_look_up(nqi_huffman_lane *lane, const nqi_huffman_large *large)
 {
-    const uint64_t entry = entries[lane->bits & ((1u << NQI_HUFFMAN_TABLE_BITS) - 1)];
-    lane->bits >>= entry & 63;
-    nqi_store_word(lane->out, entry >> 8);
+    const size_t i = lane->bits & NQI_HUFFMAN_INDEX;
+    const uint64_t entry = large->entries[i];
+    lane->bits >>= large->used[i] & 63;
+    nqi_store_word(lane->out, entry);
     lane->out += entry >> 61;
     return entry;
 }
@@ -36,27 +40,33 @@ NQI_INLINE bool nqi_huffman_help(nqi_huffman_lane *lane, const nqi_huffman_code 
     return is_legal;
 }
 
+/* The last lookup of a round, which asks for what the table does not have. */
+NQI_INLINE bool nqi_huffman_look_up_last(nqi_huffman_lane *lane, const nqi_huffman_code *code,
+                                         const nqi_huffman_large *large)
+{
+    return NQI_LIKELY(nqi_huffman_look_up(lane, large) != 0) || nqi_huffman_help(lane, code);
+}
+
 NQI_INLINE bool nqi_huffman_run4_loop(nqi_huffman_lane *lanes, const nqi_huffman_code *code,
                                       size_t n)
 {
-    const uint64_t *entries = code->entries;
+    const nqi_huffman_large *large = code->large;
     nqi_huffman_lane a = lanes[0], b = lanes[1], c = lanes[2], d = lanes[3];
     for (; n > 0; n--) {
-        uint64_t ea = 0, eb = 0, ec = 0, ed = 0;
         nqi_huffman_refill(&a);
         nqi_huffman_refill(&b);
         nqi_huffman_refill(&c);
         nqi_huffman_refill(&d);
-        for (unsigned i = 0; i < NQI_HUFFMAN_LOOKUPS; i++) {
-            ea = nqi_huffman_look_up(&a, entries);
-            eb = nqi_huffman_look_up(&b, entries);
-            ec = nqi_huffman_look_up(&c, entries);
-            ed = nqi_huffman_look_up(&d, entries);
+        for (unsigned i = 0; i + 1 < NQI_HUFFMAN_LOOKUPS; i++) {
+            (void)nqi_huffman_look_up(&a, large);
+            (void)nqi_huffman_look_up(&b, large);
+            (void)nqi_huffman_look_up(&c, large);
+            (void)nqi_huffman_look_up(&d, large);
         }
-        if (NQI_UNLIKELY((ea == 0 && !nqi_huffman_help(&a, code)) ||
-                         (eb == 0 && !nqi_huffman_help(&b, code)) ||
-                         (ec == 0 && !nqi_huffman_help(&c, code)) ||
-                         (ed == 0 && !nqi_huffman_help(&d, code))))
+        if (!nqi_huffman_look_up_last(&a, code, large) ||
+            !nqi_huffman_look_up_last(&b, code, large) ||
+            !nqi_huffman_look_up_last(&c, code, large) ||
+            !nqi_huffman_look_up_last(&d, code, large))
             return false;
     }
     lanes[0] = a;
@@ -69,13 +79,13 @@ NQI_INLINE bool nqi_huffman_run4_loop(nqi_huffman_lane *lanes, const nqi_huffman
 NQI_INLINE bool nqi_huffman_run1_loop(nqi_huffman_lane *lanes, const nqi_huffman_code *code,
                                       size_t n)
 {
+    const nqi_huffman_large *large = code->large;
     nqi_huffman_lane a = lanes[0];
     for (; n > 0; n--) {
-        uint64_t ea = 0;
         nqi_huffman_refill(&a);
-        for (unsigned i = 0; i < NQI_HUFFMAN_LOOKUPS; i++)
-            ea = nqi_huffman_look_up(&a, code->entries);
-        if (NQI_UNLIKELY(ea == 0 && !nqi_huffman_help(&a, code)))
+        for (unsigned i = 0; i + 1 < NQI_HUFFMAN_LOOKUPS; i++)
+            (void)nqi_huffman_look_up(&a, large);
+        if (!nqi_huffman_look_up_last(&a, code, large))
             return false;
     }
     lanes[0] = a;

@@ -1,10 +1,12 @@
 /*
  * Decoding a piece of a Huffman block into the block's scratch: rounds of the fast loop for as long
  * as no stream can leave its input or its part of the scratch, then one stream at a time,
- * carefully. A stream may run ahead into the next piece, but never beyond its own last symbol. Part
+ * carefully. A stream may run ahead into the next pieces, but never beyond its own last symbol. Part
  * of the decoder.
  */
 #include "codec/huffman_dec.h"
+
+#include <string.h>
 
 #if !NQI_IS_SMALLEST
 
@@ -12,7 +14,7 @@
 typedef struct group {
     unsigned first;
     unsigned n;
-    size_t wanted[NQI_HUFFMAN_STREAMS]; /* bytes that each stream of the block must have decoded */
+    size_t wanted[NQI_HUFFMAN_STREAMS]; /* that each stream of the block must have filled */
 } group;
 
 static uint8_t *part_of(const nqi_huffman_block *block, unsigned stream)
@@ -22,14 +24,12 @@ static uint8_t *part_of(const nqi_huffman_block *block, unsigned stream)
 
 /* ---- Fast ---------------------------------------------------------------------------------- */
 
-/* Bytes that the furthest stream lacks. */
-static size_t lacking(const nqi_huffman_block *block, const group *g)
+static bool is_lacking(const nqi_huffman_block *block, const group *g)
 {
-    size_t most = 0;
     for (unsigned i = g->first; i < g->first + g->n; i++)
         if (block->streams[i].fill < g->wanted[i])
-            most = NQI_MAX(most, g->wanted[i] - block->streams[i].fill);
-    return most;
+            return true;
+    return false;
 }
 
 /* Rounds that no stream of the group can do harm in. */
@@ -55,7 +55,6 @@ static nq_status run(nqi_huffman_block *block, const group *g, size_t rounds)
     const nqi_huffman_code *code = nqi_huffman_code_of(block);
     const nqi_huffman_run_fn kernel = g->n == 1 ? code->kernels->run1 : code->kernels->run4;
     nqi_huffman_lane lanes[NQI_HUFFMAN_STREAMS];
-    size_t brought = 0;
     for (unsigned i = 0; i < g->n; i++) {
         const nqi_huffman_stream *stream = &block->streams[g->first + i];
         lanes[i] = (nqi_huffman_lane){.at = block->bytes + stream->at,
@@ -70,10 +69,8 @@ static nq_status run(nqi_huffman_block *block, const group *g, size_t rounds)
         stream->at = (size_t)(lanes[i].at - block->bytes);
         stream->bits = lanes[i].bits;
         stream->left -= fill - stream->fill;
-        brought += fill - stream->fill;
         stream->fill = fill;
     }
-    block->rate = NQI_MAX(brought / (rounds * g->n), 1);
     return NQ_OK;
 }
 
@@ -98,28 +95,24 @@ static nq_status decode_slow(nqi_huffman_block *block, unsigned i)
     return NQ_OK;
 }
 
-static uint64_t entry_at_hand(const nqi_huffman_block *block, const nqi_huffman_stream *stream)
-{
-    const uint32_t mask = (UINT32_C(1) << NQI_HUFFMAN_TABLE_BITS) - 1;
-    return nqi_huffman_code_of(block)->entries[stream->bits & mask];
-}
-
 /* Has a stream decode `wanted` bytes and, at the block's end, not a symbol more. */
 static nq_status finish(nqi_huffman_block *block, unsigned i, size_t wanted)
 {
     nqi_huffman_stream *stream = &block->streams[i];
+    const nqi_huffman_large *large = nqi_huffman_code_of(block)->large;
     const size_t one = (size_t)1 << nqi_huffman_code_of(block)->symbol_log2;
     while (stream->fill < wanted) {
         nqi_huffman_refill_carefully(block, stream);
-        const uint64_t entry = entry_at_hand(block, stream);
+        const size_t index = stream->bits & NQI_HUFFMAN_INDEX;
+        const uint64_t entry = large->entries[index];
         if (entry == 0) {
             NQI_TRY(decode_slow(block, i));
             continue;
         }
         const bool fits = entry >> 61 <= stream->left;
         const size_t n_bytes = fits ? (size_t)(entry >> 61) : one;
-        nqi_store_word(part_of(block, i) + stream->fill, entry >> 8);
-        stream->bits >>= (fits ? entry : entry >> 56) & 31;
+        nqi_store_word(part_of(block, i) + stream->fill, entry);
+        stream->bits >>= fits ? large->used[index] : entry >> 56 & 31;
         stream->fill += n_bytes;
         stream->left -= n_bytes;
     }
@@ -128,18 +121,10 @@ static nq_status finish(nqi_huffman_block *block, unsigned i, size_t wanted)
 
 /* ---- Pieces -------------------------------------------------------------------------------- */
 
-/* Rounds that should do for all streams, by what rounds brought of late. Some more, because one
- * round too few costs more than some that run ahead. */
-static size_t enough_rounds(const nqi_huffman_block *block, size_t lack)
-{
-    const size_t rounds = lack / block->rate;
-    return rounds + rounds / 16 + 3;
-}
-
 static nq_status run_group(nqi_huffman_block *block, const group *g)
 {
-    for (size_t lack = lacking(block, g); lack > 0; lack = lacking(block, g)) {
-        const size_t rounds = NQI_MIN(enough_rounds(block, lack), safe_rounds(block, g));
+    while (is_lacking(block, g)) {
+        const size_t rounds = safe_rounds(block, g);
         if (rounds == 0)
             break;
         NQI_TRY(run(block, g, rounds));
@@ -147,24 +132,48 @@ static nq_status run_group(nqi_huffman_block *block, const group *g)
     return NQ_OK;
 }
 
-nq_status nqi_huffman_decode_piece(nqi_huffman_block *block, size_t n)
+/* Moves what was not handed out to the front of its parts. */
+static void make_room(nqi_huffman_block *block)
 {
-    const unsigned symbol_log2 = nqi_huffman_code_of(block)->symbol_log2;
-    group g = {.first = 0, .n = block->n_streams};
-    for (unsigned i = 0; i < block->n_streams; i++)
-        g.wanted[i] = (nqi_huffman_share_begin(n, block->n_streams, i + 1) -
-                       nqi_huffman_share_begin(n, block->n_streams, i))
-                      << symbol_log2;
-    NQI_TRY(run_group(block, &g));
-    g.n = 1;
-    for (g.first = 0; g.first < block->n_streams; g.first++) {
-        NQI_TRY(run_group(block, &g));
-        NQI_TRY(finish(block, g.first, g.wanted[g.first]));
-        const nqi_huffman_stream *stream = &block->streams[g.first];
+    for (unsigned i = 0; i < block->n_streams; i++) {
+        nqi_huffman_stream *stream = &block->streams[i];
+        stream->fill -= stream->given;
+        memmove(part_of(block, i), part_of(block, i) + stream->given, stream->fill);
+        stream->given = 0;
+    }
+}
+
+/* Has all streams run ahead; those that are kept from it by others, or by the end of their bytes,
+ * go on alone. */
+static nq_status fill_parts(nqi_huffman_block *block, group *g)
+{
+    NQI_TRY(run_group(block, g));
+    g->n = 1;
+    for (g->first = 0; g->first < block->n_streams; g->first++) {
+        NQI_TRY(run_group(block, g));
+        NQI_TRY(finish(block, g->first, g->wanted[g->first]));
+        const nqi_huffman_stream *stream = &block->streams[g->first];
         if (nqi_huffman_position(stream) > (uint64_t)stream->end * 8)
             return NQ_E_TRUNCATED;
     }
     return NQ_OK;
+}
+
+nq_status nqi_huffman_decode_piece(nqi_huffman_block *block, size_t n)
+{
+    const unsigned symbol_log2 = nqi_huffman_code_of(block)->symbol_log2;
+    group g = {.n = block->n_streams};
+    bool is_there = true;
+    for (unsigned i = 0; i < block->n_streams; i++) {
+        g.wanted[i] = (nqi_huffman_share_begin(n, block->n_streams, i + 1) -
+                       nqi_huffman_share_begin(n, block->n_streams, i))
+                      << symbol_log2;
+        is_there &= block->streams[i].fill - block->streams[i].given >= g.wanted[i];
+    }
+    if (is_there)
+        return NQ_OK;
+    make_room(block);
+    return fill_parts(block, &g);
 }
 
 #endif
