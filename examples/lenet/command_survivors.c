@@ -33,6 +33,14 @@ static bool take_codec(uint32_t *codec, const char *value)
     return is_known;
 }
 
+static bool take_scope(uint32_t *scope, const char *value)
+{
+    static const char *const words[] = {"model", "tensor", NULL};
+    const bool is_known = args_word(scope, value, words);
+    *scope += NQ_SCOPE_MODEL;
+    return is_known;
+}
+
 static bool take_goal(survivors_options *o, uint32_t method, uint32_t target, const char *value)
 {
     o->method = method;
@@ -52,6 +60,8 @@ static bool take_option(void *user, const char *name, const char *value)
         return take_goal(o, NQ_METHOD_ECSQ, NQ_TARGET_LAMBDA, value);
     if (strcmp(name, "--codec") == 0)
         return take_codec(&o->codec, value);
+    if (strcmp(name, "--scope") == 0)
+        return take_scope(&o->scope, value);
     if (strcmp(name, "--importance-power") == 0)
         return args_real(&o->importance_power, value, 0, 10);
     if (strcmp(name, "--importance") == 0)
@@ -88,7 +98,7 @@ static bool quantize(const survivors_job *job, float *weights, fault *f)
 int command_survivors(int argc, char **argv, float *weights)
 {
     fault f;
-    survivors_job job = {.options = {.codec = NQ_CODEC_AUTO, .importance_power = 1}};
+    survivors_job job = {.options = {.codec = NQ_CODEC_AUTO, .scope = NQ_SCOPE_MODEL, .importance_power = 1}};
     if (argc < 2)
         return args_misuse("survivors takes IN.safetensors and OUT.nq, then options", "");
     job.in = argv[0];

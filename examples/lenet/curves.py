@@ -37,6 +37,20 @@ def paper(network, importance, levels=None, steps=None, lambdas=None):
             survivors("iterative ECSQ", "--lambda {}", lambdas, importance)]
 
 
+def paper_layers(network, importance):
+    """The same with a codebook for each layer."""
+    return [{**c, "points": [{**p, "options": [*p["options"], "--scope", "tensor"]} for p in c["points"]]}
+            for c in paper(network, importance, FEW_LEVELS, FEW_STEPS, LAMBDAS[2::2])]
+
+
+def paper_codes(network, importance):
+    """The paper's methods with a word for each weight, zero a symbol, and below a bit a weight. The
+    values are those of the same settings with index gaps."""
+    return [{**c, "name": f"{c['name']}, {codec}", "points": [{**p, "codec": codec} for p in c["points"]]}
+            for codec in ("fixed", "huffman", "rans")
+            for c in paper(network, importance, FEW_LEVELS, FEW_STEPS, LAMBDAS[2::2])]
+
+
 def with_zero(network, importance, codec):
     """Zero as one more symbol, and any weight may become zero."""
     return [curve("uniform, zero a symbol", network, "--step {}", FEW_STEPS, "all", importance, codec),

@@ -4,8 +4,8 @@ judges what was chosen on the test images, and writes the report.
 
 usage: experiment.py LENET NQ IMAGES NETWORKS REPORT
 
-NETWORKS is a folder with dense, pruned and sparse .safetensors and the last two's -moment: see
-reproduce.sh. Everything measured is kept there, so that a run that was broken off goes on.
+NETWORKS is a folder with dense, pruned, thin and sparse .safetensors: see reproduce.sh.
+Everything measured is kept there, so that a run that was broken off goes on.
 """
 
 import sys
@@ -17,6 +17,7 @@ from lab import Lab
 ALLOWED_LOSS = 0.1  # of accuracy, in points of a hundred, against the unpruned network
 TUNED_STEPS = 215   # minibatches of 128: half of the images
 IMPORTANCE = "newton"
+NETWORKS = ("dense", "pruned", "thin", "sparse")
 
 
 def say(text):
@@ -47,6 +48,8 @@ def measure(lab, curve, floor, tunes):
 def sections():
     yield ("paper", "The paper's methods on the pruned network",
            curves.paper("pruned", IMPORTANCE), True)
+    yield ("paper-codes", "The same with other codes", curves.paper_codes("pruned", IMPORTANCE), False)
+    yield ("paper-layers", "The same layer by layer", curves.paper_layers("pruned", IMPORTANCE), False)
     yield ("zero", "Zero as a symbol, on the pruned network, Huffman-coded gaps",
            curves.with_zero("pruned", IMPORTANCE, "huffman-gaps"), True)
     yield ("scope", "Together and layer by layer, on the pruned network",
@@ -54,6 +57,10 @@ def sections():
     yield ("importance", "Kinds of importance, on the pruned network",
            curves.importances("pruned"), False)
     yield ("unpruned", "Without pruning", curves.unpruned(IMPORTANCE), False)
+    yield ("thin-paper", "The paper's methods on the thin network",
+           curves.paper("thin", IMPORTANCE), True)
+    yield ("thin-zero", "Zero as a symbol, on the thin network, Huffman-coded gaps",
+           curves.with_zero("thin", IMPORTANCE, "huffman-gaps"), False)
     yield ("sparse-paper", "The paper's methods on the sparse network",
            curves.paper("sparse", IMPORTANCE, curves.FEW_LEVELS, curves.FEW_STEPS,
                         curves.LAMBDAS[4::2]), False)
@@ -79,7 +86,7 @@ def codes(lab, section):
 
 def networks(lab):
     found = {}
-    for name in ("dense", "pruned", "sparse"):
+    for name in NETWORKS:
         path = lab.network(name)
         found[name] = {"held_out": lab.remember("held out " + name, lambda: lab.accuracy(path)),
                        "test": lab.judge(path), "density": lab.density(name)}

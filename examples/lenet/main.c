@@ -75,6 +75,7 @@ static const char survivors_help[] =
     "`nq compress` zeros are weights like all others.\n"
     "  --step S | --levels K | --lambda L   uniform, k-means, or entropy-constrained\n"
     "  --codec C       auto, fixed, huffman, rans, huffman-gaps (auto)\n"
+    "  --scope S       levels for the whole model, or for each tensor (model)\n"
     "  --importance FILE, --importance-power P (1)\n";
 
 static void print_tune_help(void)

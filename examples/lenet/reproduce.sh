@@ -5,7 +5,7 @@
 #
 # Networks and all that is measured go to FOLDER (build-lenet-native/experiment), where a run that was
 # broken off goes on. Installs what is missing (as root; otherwise prints the one command to run) and
-# builds into build-lenet-native/, for the machine at hand. About an hour on one core.
+# builds into build-lenet-native/, for the machine at hand. About an hour and a half on one core.
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -40,6 +40,7 @@ prune() {
 
 train
 prune dense pruned 0.08 14 8
+prune pruned thin 0.05 14 8
 prune pruned middle 0.03 14 8
 prune middle sparse 0.02 12 6
 python3 examples/lenet/experiment.py $lenet $build/examples/nq/nq "$images" "$work" \

@@ -103,6 +103,7 @@ static nq_status quantize(survivors *s, const survivors_options *options)
     o.target_value = options->target_value;
     o.importance_power = options->importance_power;
     o.codec = NQ_CODEC_HUFFMAN;
+    o.scope = options->scope;
     o.min_elements = 0;
     nq_status status = nq_plan_create(&plan, NULL, &o);
     if (status == NQ_OK)
@@ -148,7 +149,7 @@ static bool count_values(uint32_t *n_values, const float *weights, fault *f)
 }
 
 static nq_status write_values(memfile *file, const float *weights, uint32_t n_values,
-                              uint64_t original_bytes, uint32_t codec)
+                              uint64_t original_bytes, const survivors_options *options)
 {
     const nq_sink sink = memfile_sink(file);
     nq_plan *plan;
@@ -157,7 +158,8 @@ static nq_status write_values(memfile *file, const float *weights, uint32_t n_va
     o.method = NQ_METHOD_UNIFORM; /* so fine a step that each value has its own cell */
     o.target = NQ_TARGET_LEVELS;
     o.target_value = n_values;
-    o.codec = codec;
+    o.codec = options->codec;
+    o.scope = options->scope;
     o.min_elements = 0;
     o.original_bytes = original_bytes;
     nq_status status = nq_plan_create(&plan, NULL, &o);
@@ -186,6 +188,6 @@ bool survivors_quantize(memfile *file, float *weights, const float *importance,
         return refuse(status, f);
     if (!count_values(&n_values, weights, f))
         return false;
-    status = write_values(file, weights, n_values, original_bytes, options->codec);
+    status = write_values(file, weights, n_values, original_bytes, options);
     return status == NQ_OK || refuse(status, f);
 }

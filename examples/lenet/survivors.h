@@ -1,6 +1,6 @@
 /*
- * Quantizing as the paper does it after pruning: a codebook for the weights that are not zero, all
- * layers together; zeros stay exactly zero, one more level of the file. (`nq compress` takes zeros
+ * Quantizing as the paper does it after pruning: a codebook for the weights that are not zero, of
+ * all layers together or of each; zeros stay exactly zero, one more level of the file. (`nq compress` takes zeros
  * as weights like all others instead.)
  */
 #ifndef LENET_SURVIVORS_H
@@ -16,6 +16,7 @@ typedef struct survivors_options {
     uint32_t target; /* NQ_TARGET_STEP, _LEVELS (the zero not counted) or _LAMBDA */
     double target_value;
     uint32_t codec; /* NQ_CODEC_* of the file */
+    uint32_t scope; /* NQ_SCOPE_MODEL or _TENSOR */
     double importance_power;
 } survivors_options;
 
