@@ -5,10 +5,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "args.h"
-#include "network.h"
+#include "course.h"
 #include "prune.h"
 #include "weights.h"
 
@@ -58,63 +57,50 @@ static bool save(const prune_job *job, const pruner *p, const float *weights, fa
            (!job->moment || weights_write(job->moment, pruner_second_moment(p), NULL, 0, f));
 }
 
-/* Accuracy on what was held out, or on the test images. */
-static bool report(const prune_job *job, const float *weights, const idx_set *set, fault *f)
-{
-    size_t n_right;
-    idx_set test = {0};
-    if (!job->held_out && !idx_read(&test, job->folder, "t10k", f))
-        return false;
-    const idx_set *judge = job->held_out ? set : &test;
-    const size_t count = job->held_out ? job->held_out : test.count;
-    const bool is_measured =
-        measure(&n_right, weights, judge, job->held_out ? set->count - count : 0, count, f);
-    if (is_measured)
-        printf("%.2f %% at a density of %.2f %%\n", percent(n_right, count),
-               100 * prune_density(weights));
-    idx_free(&test);
-    return is_measured;
-}
+typedef struct prune_run {
+    pruner *pruner;
+    const float *weights;
+} prune_run;
 
-static bool run_epochs(const prune_job *job, pruner *p, const float *weights, const idx_set *set,
-                       fault *f)
+static bool run_epoch(void *user, uint32_t number, course_epoch *result, fault *f)
 {
-    const clock_t start = clock();
-    for (uint32_t epoch = 1; epoch <= job->options.epochs; epoch++) {
-        double loss;
-        size_t n_right = 0;
-        if (!pruner_epoch(p, &loss, f) ||
-            !measure(&n_right, weights, set, set->count - job->held_out, job->held_out, f))
-            return false;
-        fprintf(stderr, "epoch %u of %u: density %.4f, loss %.5f, ", epoch, job->options.epochs,
-                prune_density(weights), loss);
-        if (job->held_out)
-            fprintf(stderr, "%.2f %% of the held out, ", percent(n_right, job->held_out));
-        fprintf(stderr, "%.0f s\n", (double)(clock() - start) / CLOCKS_PER_SEC);
-    }
+    const prune_run *run = user;
+    (void)number;
+    if (!pruner_epoch(run->pruner, &result->loss, f))
+        return false;
+    snprintf(result->note, sizeof result->note, "density %.4f, ", prune_density(run->weights));
     return true;
 }
 
-static bool prune_on(const prune_job *job, float *weights, const idx_set *set, fault *f)
+static bool report(const course *c, const float *weights, fault *f)
 {
-    if (job->held_out >= set->count)
-        return fault_set(f, FAULT_LIMIT, "--hold-out %u leaves nothing to train on", job->held_out);
-    pruner *p = pruner_create(weights, set, set->count - job->held_out, &job->options);
+    double accuracy;
+    if (!course_judge(&accuracy, c, weights, f))
+        return false;
+    printf("%.2f %% at a density of %.2f %%\n", accuracy, 100 * prune_density(weights));
+    return true;
+}
+
+static bool prune_on(const prune_job *job, float *weights, const course *c, fault *f)
+{
+    pruner *p = pruner_create(weights, &c->set, c->n_images, &job->options);
     if (!p)
         return fault_memory(f, "pruning");
-    const bool is_done = run_epochs(job, p, weights, set, f) && save(job, p, weights, f) &&
-                         report(job, weights, set, f);
+    prune_run run = {.pruner = p, .weights = weights};
+    const bool is_done = course_run(c, job->options.epochs, weights, run_epoch, &run, f) &&
+                         save(job, p, weights, f) && report(c, weights, f);
     pruner_destroy(p);
     return is_done;
 }
 
 static bool prune(const prune_job *job, float *weights, fault *f)
 {
-    idx_set set;
-    if (!weights_read(weights, job->in, f) || !idx_read(&set, job->folder, "train", f))
+    course c;
+    if (!weights_read(weights, job->in, f))
         return false;
-    const bool is_done = prune_on(job, weights, &set, f);
-    idx_free(&set);
+    const bool is_done =
+        course_open(&c, job->folder, job->held_out, f) && prune_on(job, weights, &c, f);
+    course_close(&c);
     return is_done;
 }
 

@@ -5,10 +5,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "args.h"
-#include "network.h"
+#include "course.h"
 #include "train.h"
 #include "weights.h"
 
@@ -75,66 +74,52 @@ static bool save(const train_job *job, const float *weights, size_t n_images, ui
     return weights_write(job->path, weights, metadata, n_metadata, f);
 }
 
-static bool run_epochs(const train_job *job, trainer *t, float *weights, const idx_set *set,
-                       size_t n_images, fault *f)
+typedef struct train_run {
+    const train_job *job;
+    trainer *trainer;
+    const float *weights;
+    size_t n_images;
+} train_run;
+
+static bool run_epoch(void *user, uint32_t number, course_epoch *result, fault *f)
 {
-    const clock_t start = clock();
-    for (uint32_t epoch = 1; epoch <= job->options.epochs; epoch++) {
-        size_t n_right = 0;
-        const double loss = trainer_epoch(t);
-        if (!measure(&n_right, weights, set, n_images, job->held_out, f) ||
-            !save(job, weights, n_images, epoch, NULL, f))
-            return false;
-        fprintf(stderr, "epoch %u of %u: loss %.5f, ", epoch, job->options.epochs, loss);
-        if (job->held_out)
-            fprintf(stderr, "%.2f %% of the held out, ", percent(n_right, job->held_out));
-        fprintf(stderr, "%.0f s\n", (double)(clock() - start) / CLOCKS_PER_SEC);
-    }
+    const train_run *run = user;
+    result->loss = trainer_epoch(run->trainer);
+    return save(run->job, run->weights, run->n_images, number, NULL, f);
+}
+
+/* The last words; accuracy on the test images goes into the file as well. */
+static bool finish(const train_job *job, const float *weights, const course *c, fault *f)
+{
+    char text[32];
+    double accuracy;
+    if (!course_judge(&accuracy, c, weights, f))
+        return false;
+    snprintf(text, sizeof text, "%.2f %%", accuracy);
+    if (!job->held_out && !save(job, weights, c->n_images, job->options.epochs, text, f))
+        return false;
+    puts(text);
     return true;
 }
 
-/* The last words: accuracy on what was held out, or, once, on the test images. */
-static bool finish(const train_job *job, const float *weights, const idx_set *set, size_t n_images,
-                   const idx_set *test, fault *f)
+static bool train_on(const train_job *job, float *weights, const course *c, fault *f)
 {
-    char accuracy[32];
-    size_t n_right;
-    const idx_set *judge = job->held_out ? set : test;
-    const size_t first = job->held_out ? n_images : 0;
-    const size_t count = job->held_out ? job->held_out : test->count;
-    if (!measure(&n_right, weights, judge, first, count, f))
-        return false;
-    snprintf(accuracy, sizeof accuracy, "%.2f %%", percent(n_right, count));
-    if (!job->held_out && !save(job, weights, n_images, job->options.epochs, accuracy, f))
-        return false;
-    puts(accuracy);
-    return true;
-}
-
-static bool train_on(const train_job *job, float *weights, const idx_set *set, const idx_set *test,
-                     fault *f)
-{
-    if (job->held_out >= set->count)
-        return fault_set(f, FAULT_LIMIT, "--hold-out %u leaves nothing to train on", job->held_out);
-    const size_t n_images = set->count - job->held_out;
-    trainer *t = trainer_create(weights, set, n_images, &job->options);
+    trainer *t = trainer_create(weights, &c->set, c->n_images, &job->options);
     if (!t)
         return fault_memory(f, "training");
-    const bool is_done = run_epochs(job, t, weights, set, n_images, f) &&
-                         finish(job, weights, set, n_images, test, f);
+    train_run run = {.job = job, .trainer = t, .weights = weights, .n_images = c->n_images};
+    const bool is_done = course_run(c, job->options.epochs, weights, run_epoch, &run, f) &&
+                         finish(job, weights, c, f);
     trainer_destroy(t);
     return is_done;
 }
 
-/* Test images are not even read where something is held out. */
 static bool train(const train_job *job, float *weights, fault *f)
 {
-    idx_set set = {0}, test = {0};
-    const bool is_done = idx_read(&set, job->folder, "train", f) &&
-                         (job->held_out || idx_read(&test, job->folder, "t10k", f)) &&
-                         train_on(job, weights, &set, &test, f);
-    idx_free(&set);
-    idx_free(&test);
+    course c;
+    const bool is_done =
+        course_open(&c, job->folder, job->held_out, f) && train_on(job, weights, &c, f);
+    course_close(&c);
     return is_done;
 }
 
