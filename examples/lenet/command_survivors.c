@@ -98,7 +98,8 @@ static bool quantize(const survivors_job *job, float *weights, fault *f)
 int command_survivors(int argc, char **argv, float *weights)
 {
     fault f;
-    survivors_job job = {.options = {.codec = NQ_CODEC_AUTO, .scope = NQ_SCOPE_MODEL, .importance_power = 1}};
+    survivors_job job = {
+        .options = {.codec = NQ_CODEC_AUTO, .scope = NQ_SCOPE_MODEL, .importance_power = 1}};
     if (argc < 2)
         return args_misuse("survivors takes IN.safetensors and OUT.nq, then options", "");
     job.in = argv[0];

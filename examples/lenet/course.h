@@ -1,6 +1,6 @@
 /*
- * The course of a training, whatever is trained: images of which the last are held out, epochs with a
- * line on stderr after each, and a last judgement.
+ * The course of a training, whatever is trained: images of which the last are held out, epochs with
+ * a line on stderr after each, and a last judgement.
  */
 #ifndef LENET_COURSE_H
 #define LENET_COURSE_H

@@ -1,7 +1,7 @@
 /*
  * Quantizing as the paper does it after pruning: a codebook for the weights that are not zero, of
- * all layers together or of each; zeros stay exactly zero, one more level of the file. (`nq compress` takes zeros
- * as weights like all others instead.)
+ * all layers together or of each; zeros stay exactly zero, one more level of the file. (`nq
+ * compress` takes zeros as weights like all others instead.)
  */
 #ifndef LENET_SURVIVORS_H
 #define LENET_SURVIVORS_H

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 
+import correct
 import model
 import report
 
@@ -33,20 +34,25 @@ NETWORKS = {"dense": "resnet32_dense", "pruned92": "resnet32_pruned92"}
 # levels, or widths of a cell from which steps and lambdas follow: the ratio is known only in the end.
 RATIOS = {"dense": {"k-means": [5, 6, 7, 8], "Hessian-weighted k-means": [6, 7, 8, 9, 10],
                     "paper": [7.5, 8, 8.5, 9, 9.5, 10, 10.5, 11, 12],
-                    "best": [8.5, 9, 9.5, 10, 10.5, 11, 11.5, 12, 13]},
-          "pruned92": {"best": [17, 18, 19, 20, 21, 22, 23, 25, 28]}}
+                    "best": [8.5, 9, 9.5, 10, 10.5, 11, 12, 13]},
+          "pruned92": {"best": [18, 19, 20, 21, 22, 23, 24, 25]}}
 LEVELS = [12, 16, 24, 32, 48, 64]
 STEPS = [0.03, 0.035, 0.04, 0.05, 0.06, 0.08, 0.1]
 
 HUFFMAN = ["--codec", "huffman"]
-BEST = ["--rdo", "--allocate", "slope", "--scope", "tensor"]
+RANS = ["--codec", "rans"]
+SLOPE = ["--allocate", "slope", "--scope", "tensor"]
+BEST = ["--rdo", *SLOPE]
 
 
 class Curve:
-    """paper: one of the paper's methods, which quantizes survivors alone where the network is pruned."""
+    """paper: one of the paper's methods, which quantizes survivors alone where the network is pruned.
+    corrected: folded terms make up for what quantization does to means, see correct.py."""
 
-    def __init__(self, name, method, options, importance=None, power=1.0, paper=False, mean=None):
+    def __init__(self, name, method, options, importance=None, power=1.0, paper=False, mean=None,
+                 corrected=False):
         self.name, self.method, self.options, self.paper = name, method, options, paper
+        self.corrected = corrected
         self.importance, self.power, self.mean = importance, power, mean
 
     def parameters(self, network):
@@ -75,8 +81,15 @@ CURVES = [
     Curve("rdo, slope, Hessian^0.5", "uniform", BEST, "hessian", 0.5),
     Curve("rdo, slope, Hessian", "uniform", BEST, "hessian", 1.0),
     Curve("rdo, slope, Hessian^0.5 of tensors", "uniform", BEST, "hessian", 0.5, mean="tensor"),
-    Curve("ECSQ, rANS", "ecsq", ["--codec", "rans"]),
-    Curve("ECSQ, rANS, Hessian^0.5", "ecsq", ["--codec", "rans"], "hessian", 0.5),
+    Curve("ECSQ, rANS", "ecsq", RANS),
+    Curve("ECSQ, rANS, Hessian^0.5", "ecsq", RANS, "hessian", 0.5),
+    Curve("uniform, Huffman, corrected", "uniform", HUFFMAN, corrected=True),
+    Curve("rdo, corrected", "uniform", ["--rdo"], corrected=True),
+    Curve("ECSQ, rANS, corrected", "ecsq", RANS, corrected=True),
+    Curve("rdo, slope, Hessian^0.5 of tensors, corrected", "uniform", BEST, "hessian", 0.5, mean="tensor",
+          corrected=True),
+    Curve("ECSQ, slope, Hessian^0.5 of tensors, corrected", "ecsq", RANS + SLOPE, "hessian", 0.5,
+          mean="tensor", corrected=True),
 ]
 
 
@@ -99,7 +112,8 @@ class Network:
         self.nq = os.path.join(build, "examples", "nq", "nq")
         self.resnet = os.path.join(build, "examples", "resnet", "resnet")
         self.original_bytes = os.path.getsize(self.original)
-        self.folded = model.fold(model.read(self.original))
+        self.tensors = model.read(self.original)
+        self.folded = model.fold(self.tensors)
         self.source = self.path("folded.safetensors")
         model.write(self.source, self.folded)
 
@@ -125,8 +139,18 @@ class Network:
         out = self.path("out.nq")
         target = f"{int(self.original_bytes / float(parameter[:-1]))}B"
         weigh = curve.weigh(self.importance(curve.importance))
-        return out, self.compress(self.source, out, "--method", curve.method, "--target", target,
-                                  *curve.options, *weigh)
+        options = ["--method", curve.method, "--target", target, *curve.options, *weigh]
+        n_bytes = self.compress(self.source, out, *options)
+        if curve.corrected:
+            n_bytes = self.compress(self.correct(out), out, *options)
+        return out, n_bytes
+
+    def correct(self, compressed):
+        """The folded network for a second time with the same options: its weights become the same."""
+        decoded, source = self.path("decoded.safetensors"), self.path("corrected.safetensors")
+        run(self.nq, "decompress", compressed, "-o", decoded, "--force", "--quiet")
+        model.write(source, correct.corrected(self.tensors, self.folded, model.read(decoded)))
+        return source
 
     def goal(self, curve, parameter, importance):
         if curve.method == "kmeans":

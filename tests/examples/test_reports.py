@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """What the scripts that make reports compute: falling sequences, ratios and bits read off curves, plots
-that are XML. By hand-made curves, whose answers are known.
+that are XML; and what corrects means. By hand-made curves and networks, whose answers are known.
 
 usage: test_reports.py SOURCE_ROOT
 """
 
+import math
 import os
+import struct
 import sys
 import xml.etree.ElementTree as xml
 
 ROOT = sys.argv[1]
 sys.dont_write_bytecode = True
 sys.path[:0] = [os.path.join(ROOT, "examples", "resnet"), os.path.join(ROOT, "docs")]
+import correct
+import model
 import plot
 import report
 
@@ -64,8 +68,51 @@ def test_plot():
     assert len([c for c in root.iter() if c.tag.endswith("circle")]) == 2
 
 
+def test_rectified():
+    """Against sums over a fine grid."""
+    for mean, deviation in ((0.0, 1.0), (1.5, 0.5), (-2.0, 1.0), (-0.3, 3.0)):
+        n, step = 20000, 16 * deviation / 20000
+        places = [mean - 8 * deviation + (i + 0.5) * step for i in range(n)]
+        weights = [step * math.exp(-((x - mean) / deviation) ** 2 / 2) / (deviation * math.sqrt(2 * math.pi))
+                   for x in places]
+        first, second = (sum(w * max(x, 0) ** power for w, x in zip(weights, places)) for power in (1, 2))
+        found, variance = correct.rectified(mean, deviation ** 2)
+        assert abs(found - first) < 1e-6 and abs(variance - (second - first ** 2)) < 1e-6
+    assert correct.rectified(-1.0, 0.0) == (0.0, 0.0) and correct.rectified(2.0, 0.0) == (2.0, 0.0)
+
+
+def tiny_resnet():
+    """A first convolution and one block of two channels, with batch norms whose channels are constant or
+    of unit variance around zero."""
+    tensors = {}
+    for layer, n_in, gamma, beta in (("", 3, 0.0, 2.0), ("layer1.0.", 2, 1.0, 0.0), ("layer1.0.", 2, 0.0, 1.0)):
+        number = 2 if f"{layer}conv1.weight" in tensors else 1
+        tensors[f"{layer}conv{number}.weight"] = ("F32", [2, n_in, 3, 3], model.pack([0.25] * 18 * n_in))
+        for part, value in (("weight", gamma), ("bias", beta), ("running_mean", 0.5), ("running_var", 4.0)):
+            tensors[f"{layer}bn{number}.{part}"] = ("F32", [2], model.pack([value] * 2))
+    return tensors
+
+
+def test_corrected():
+    tensors = tiny_resnet()
+    first, second = "layer1.0.conv1.weight", "layer1.0.conv2.weight"
+    means = correct.input_means(tensors)
+    assert means["conv1.weight"] == [0] * 3 and means[first] == [2] * 2
+    assert all(near(m, 1 / math.sqrt(2 * math.pi)) for m in means[second])
+    folded = model.fold(tensors)
+    assert correct.corrected(tensors, folded, folded) == folded
+    # Of the block's first convolution, the weights of channel 1 grow by 1 / 8: 18 inputs of mean 2.
+    values = [0.25] * 18 + [0.375] * 18
+    quantized = {**folded, first: ("F32", [2, 2, 3, 3], model.pack(values))}
+    _, shape, data = correct.corrected(tensors, folded, quantized)[model.NORMS]
+    was, now = (struct.unpack("<12e", d) for d in (folded[model.NORMS][2], data))
+    changed = [i for i, (a, b) in enumerate(zip(was, now)) if a != b]
+    assert shape == [2, 6] and changed == [9]
+    assert abs(was[9] - now[9] - was[3] * 18 * 2 / 8) < 2e-3
+
+
 def main():
-    for test in (test_falling, test_reach, test_bits, test_plot):
+    for test in (test_falling, test_reach, test_bits, test_plot, test_rectified, test_corrected):
         test()
         print(f"{test.__name__} passed")
     return 0
