@@ -33,9 +33,9 @@ NETWORKS = {"dense": "resnet32_dense", "pruned92": "resnet32_pruned92"}
 # What is asked of a curve. Ratios, where the whole network is quantized; of survivors alone, numbers of
 # levels, or widths of a cell from which steps and lambdas follow: the ratio is known only in the end.
 RATIOS = {"dense": {"k-means": [5, 6, 7, 8], "Hessian-weighted k-means": [6, 7, 8, 9, 10],
-                    "paper": [7.5, 8, 8.5, 9, 9.5, 10, 10.5, 11, 12],
-                    "best": [8.5, 9, 9.5, 10, 10.5, 11, 12, 13]},
-          "pruned92": {"best": [18, 19, 20, 21, 22, 23, 24, 25]}}
+                    "paper": [7.5, 8, 8.5, 9, 9.5, 10, 10.5, 11, 12], "best": [9, 10, 11, 12, 13],
+                    "corrected": [9, 9.5, 10, 10.5, 11, 11.5, 12]},
+          "pruned92": {"best": [19, 22, 25], "corrected": [20, 21, 22, 23, 24]}}
 LEVELS = [12, 16, 24, 32, 48, 64]
 STEPS = [0.03, 0.035, 0.04, 0.05, 0.06, 0.08, 0.1]
 
@@ -58,7 +58,8 @@ class Curve:
     def parameters(self, network):
         if not (self.paper and "pruned" in network):
             ratios = RATIOS[network]
-            return [f"{r}x" for r in ratios.get(self.name, ratios["paper" if self.paper else "best"])]
+            kind = "paper" if self.paper else "corrected" if self.corrected else "best"
+            return [f"{r}x" for r in ratios.get(self.name, ratios[kind])]
         return [str(k) for k in LEVELS] if self.method == "kmeans" else [str(s) for s in STEPS]
 
     def weigh(self, path):

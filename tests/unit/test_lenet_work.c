@@ -205,38 +205,63 @@ static void decode(float *w, const memfile *file)
     nq_reader_destroy(model);
 }
 
-/* Zeros stay zero, others go to their cell's mean, and the file has one level more. */
-static void test_survivors_have_their_own_levels(void **state)
+/* Which levels a weight of a tensor has a share in. */
+static size_t group_of(uint32_t scope, size_t tensor)
 {
-    (void)state;
+    return scope == NQ_SCOPE_TENSOR ? tensor : 0;
+}
+
+/* Zeros stay zero, and others go to the mean of their cell's weights in the scope. */
+static void check_survivors(uint32_t scope, memfile *file)
+{
     static float before[LENET_PARAMETERS];
-    static double sums[3];
-    static size_t counts[3];
+    double sums[LENET_TENSORS][3] = {{0}};
+    size_t counts[LENET_TENSORS][3] = {{0}};
     fault f;
-    memfile file = {0};
     make_sparse();
     memcpy(before, weights, sizeof before);
     const survivors_options options = {.method = NQ_METHOD_UNIFORM,
                                        .target = NQ_TARGET_STEP,
                                        .target_value = 0.5,
                                        .codec = NQ_CODEC_HUFFMAN_GAPS,
+                                       .scope = scope,
                                        .importance_power = 1};
-    assert_true(survivors_quantize(&file, weights, NULL, 1724320, &options, &f));
-    decode(values, &file);
+    assert_true(survivors_quantize(file, weights, NULL, 1724320, &options, &f));
+    decode(values, file);
     assert_memory_equal(values, weights, sizeof values);
-    assert_int_equal(levels_of(&file), 4);
-    for (size_t i = 0; i < LENET_PARAMETERS; i++)
-        if (before[i] != 0) {
-            const size_t cell = (size_t)(round((double)before[i] / 0.5) + 1);
+    for (size_t t = 0; t < LENET_TENSORS; t++)
+        for (size_t i = 0; i < lenet_tensors[t].count; i++) {
+            const double w = (double)before[lenet_tensors[t].first + i];
+            const size_t cell = (size_t)(round(w / 0.5) + 1);
             assert_true(cell < 3);
-            sums[cell] += (double)before[i];
-            counts[cell]++;
+            sums[group_of(scope, t)][cell] += w;
+            counts[group_of(scope, t)][cell] += w != 0;
         }
-    for (size_t i = 0; i < LENET_PARAMETERS; i++) {
-        const size_t cell = (size_t)(round((double)before[i] / 0.5) + 1);
-        const double mean = sums[cell] / (double)counts[cell];
-        assert_true(before[i] == 0 ? values[i] == 0 : fabs((double)values[i] - mean) < 1e-6);
-    }
+    for (size_t t = 0; t < LENET_TENSORS; t++)
+        for (size_t i = 0; i < lenet_tensors[t].count; i++) {
+            const size_t g = group_of(scope, t), place = lenet_tensors[t].first + i;
+            const size_t cell = (size_t)(round((double)before[place] / 0.5) + 1);
+            const double mean = sums[g][cell] / (double)counts[g][cell];
+            assert_true(before[place] == 0 ? values[place] == 0
+                                           : fabs((double)values[place] - mean) < 1e-6);
+        }
+}
+
+/* The file has one level more. */
+static void test_survivors_have_their_own_levels(void **state)
+{
+    (void)state;
+    memfile file = {0};
+    check_survivors(NQ_SCOPE_MODEL, &file);
+    assert_int_equal(levels_of(&file), 4);
+    memfile_free(&file);
+}
+
+static void test_survivors_layer_by_layer(void **state)
+{
+    (void)state;
+    memfile file = {0};
+    check_survivors(NQ_SCOPE_TENSOR, &file);
     memfile_free(&file);
 }
 
@@ -298,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_random_sums_give_the_hessian),
         cmocka_unit_test(test_kinds_of_importance),
         cmocka_unit_test(test_survivors_have_their_own_levels),
+        cmocka_unit_test(test_survivors_layer_by_layer),
         cmocka_unit_test(test_levels_are_trained),
     };
     return cmocka_run_group_tests(tests, draw, wipe);
