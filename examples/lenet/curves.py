@@ -1,8 +1,8 @@
 """What the experiment tries: curves, each a way to compress at several settings."""
 
-LEVELS = [3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32]
+LEVELS = [3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48]
 STEPS = [0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.2, 0.24]
-FEW_LEVELS = [4, 6, 8, 12, 16, 24]
+FEW_LEVELS = [4, 6, 8, 12, 16, 24, 32]
 FEW_STEPS = [0.03, 0.05, 0.08, 0.1, 0.12, 0.16]
 RDO_STEPS = [0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12]
 # Prices of a bit in units of h w^2: over what pruning left, and over all weights, where zero has a
