@@ -5,7 +5,7 @@
 #
 # Networks and all that is measured go to FOLDER (build-lenet-native/experiment), where a run that was
 # broken off goes on. Installs what is missing (as root; otherwise prints the one command to run) and
-# builds into build-lenet-native/, for the machine at hand. About an hour and a half on one core.
+# builds into build-lenet-native/, for the machine at hand. About an hour on one core.
 set -eu
 
 cd "$(dirname "$0")/../.."

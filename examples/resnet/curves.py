@@ -46,17 +46,18 @@ BEST = ["--rdo", *SLOPE]
 
 
 class Curve:
-    """paper: one of the paper's methods, which quantizes survivors alone where the network is pruned.
+    """paper: one of the paper's methods. survivors: quantizes those alone where the network is pruned, as
+    the paper's methods do.
     corrected: folded terms make up for what quantization does to means, see correct.py."""
 
     def __init__(self, name, method, options, importance=None, power=1.0, paper=False, mean=None,
-                 corrected=False):
+                 corrected=False, survivors=False):
         self.name, self.method, self.options, self.paper = name, method, options, paper
-        self.corrected = corrected
+        self.corrected, self.survivors = corrected, survivors or paper
         self.importance, self.power, self.mean = importance, power, mean
 
     def parameters(self, network):
-        if not (self.paper and "pruned" in network):
+        if not (self.survivors and "pruned" in network):
             ratios = RATIOS[network]
             kind = "paper" if self.paper else "corrected" if self.corrected else "best"
             return [f"{r}x" for r in ratios.get(self.name, ratios[kind])]
@@ -84,7 +85,7 @@ CURVES = [
     Curve("rdo, slope, Hessian^0.5 of tensors", "uniform", BEST, "hessian", 0.5, mean="tensor"),
     Curve("ECSQ, rANS", "ecsq", RANS),
     Curve("ECSQ, rANS, Hessian^0.5", "ecsq", RANS, "hessian", 0.5),
-    Curve("uniform, Huffman, corrected", "uniform", HUFFMAN, corrected=True),
+    Curve("uniform, Huffman, corrected", "uniform", HUFFMAN, corrected=True, survivors=True),
     Curve("rdo, corrected", "uniform", ["--rdo"], corrected=True),
     Curve("ECSQ, rANS, corrected", "ecsq", RANS, corrected=True),
     Curve("rdo, slope, Hessian^0.5 of tensors, corrected", "uniform", BEST, "hessian", 0.5, mean="tensor",
@@ -176,6 +177,9 @@ class Network:
                       *self.goal(curve, parameter, kept_importance), *curve.weigh(weight_file))
         run(self.nq, "decompress", coded, "-o", decoded, "--force", "--quiet")
         quantized, n_levels = model.scatter(self.folded, model.read(decoded))
+        if curve.corrected:
+            terms = correct.corrected(self.tensors, self.folded, quantized)[model.NORMS]
+            quantized = {**quantized, model.NORMS: terms}
         model.write(self.path("quantized.safetensors"), quantized)
         exact = ["--method", "kmeans", "--levels", str(n_levels)]
         sizes = {codec: self.compress(self.path("quantized.safetensors"), out, "--codec", codec, *exact)
@@ -184,7 +188,7 @@ class Network:
         return out, self.compress(self.path("quantized.safetensors"), out, "--codec", smallest, *exact)
 
     def point(self, curve, parameter):
-        survivors = curve.paper and "pruned" in self.name
+        survivors = curve.survivors and "pruned" in self.name
         out, n_bytes = (self.compress_survivors if survivors else self.compress_whole)(curve, parameter)
         accuracy, loss = self.measure(out)
         return {"network": self.name, "curve": curve.name, "parameter": parameter, "bytes": n_bytes,

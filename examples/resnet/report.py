@@ -32,7 +32,8 @@ names, and batch norms as a factor and a term for each channel, F16, which chang
 What a curve reaches at an accuracy is read off its points after they were made to fall with the ratio (the
 nearest falling sequence, by least squares, as one image more or less is chance: ten thousand images tell
 accuracies to about 0.1 %), and in a straight line between them. "<" and ">" stand where a curve ends before.
-Nothing was held out to choose among the methods: the best of several is flattered a little. The loss is no
+Nothing was held out to choose among the methods, nor among some ten more that were tried and left out
+(weights scaled by channel, other corrections): the best of several is flattered a little. The loss is no
 substitute: the original is surer of itself than it should be, so that a coarser network may lose less and yet
 err more often. Ratios are read off its curves as well.
 
