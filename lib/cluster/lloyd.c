@@ -198,13 +198,24 @@ static bool cut(cells *c, const double *levels, size_t k, const nqi_line *line)
     return moved;
 }
 
+/* The mean of a cell that has weights, within them whatever rounding does; as it was where their
+ * importance vanishes beside that of others. */
+static double mean_of(double level, const cells *c, size_t j, const nqi_line *line)
+{
+    const nqi_line_cell cell = nqi_line_cell_between(line, &c->sums[j], &c->sums[j + 1]);
+    const double least = nqi_line_value(line, c->borders[j]);
+    const double most = nqi_line_value(line, c->borders[j + 1] - 1);
+    const double mean = cell.h > 0 ? cell.mean : level;
+    return NQI_MIN(NQI_MAX(mean, least), most);
+}
+
 static void take_means(double *levels, cells *c, size_t k, const nqi_line *line)
 {
     for (size_t j = 0; j <= k; j++)
         c->sums[j] = nqi_line_sums_at(line, c->borders[j]);
     for (size_t j = 0; j < k; j++)
         if (c->borders[j + 1] > c->borders[j])
-            levels[j] = nqi_line_cell_between(line, &c->sums[j], &c->sums[j + 1]).mean;
+            levels[j] = mean_of(levels[j], c, j, line);
 }
 
 static nq_status iterate(double *levels, size_t k, uint32_t *iterations, const nqi_env *env,

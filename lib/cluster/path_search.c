@@ -40,7 +40,8 @@ static void find_means(nqi_path *p, nqi_cells *cells)
             sum_h_x = nqi_dd_add(sum_h_x, nqi_dd_product(h, x - first));
         }
         cells->h[j] = nqi_dd_value(sum_h);
-        cells->means[j] = first + nqi_dd_value(sum_h_x) / cells->h[j];
+        cells->means[j] =
+            cells->h[j] > 0 ? first + nqi_dd_value(sum_h_x) / cells->h[j] : first;
     }
 }
 

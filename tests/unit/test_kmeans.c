@@ -722,6 +722,28 @@ static void out_of_all_proportion(void **state)
         }
 }
 
+/* Importance that is nothing beside other importance, even as a double: levels are finite. */
+static void importance_that_vanishes(void **state)
+{
+    (void)state;
+    const float w[] = {-1, 2, 2.5f, 7};
+    const double h[] = {2.1e-308, 1.2e111, 4.9e-324, 3e-300};
+    const nqi_env env = nqi_env_default();
+    nqi_weights view = data_view(w, NQ_F32, (const float *)(const void *)h, NQI_COUNT(w));
+    view.h.dtype = NQ_F64;
+    for (size_t i = 0; i < NQI_COUNT(all_methods); i++)
+        for (uint32_t k = 1; k <= NQI_COUNT(w); k++) {
+            const nqi_kmeans_options options = {
+                .k = k, .method = all_methods[i], .is_measured = true};
+            nqi_kmeans_result r = run_with(&env, &view, &options);
+            assert_true(r.n_levels >= 1 && r.n_levels <= k);
+            for (size_t j = 0; j < r.n_levels; j++)
+                assert_true(r.levels[j] >= (double)w[0] && r.levels[j] <= (double)w[3] &&
+                            (j == 0 || r.levels[j] >= r.levels[j - 1]));
+            nqi_kmeans_free(&r);
+        }
+}
+
 static void nothing_has_no_levels(void **state)
 {
     (void)state;
@@ -1002,6 +1024,7 @@ int main(void)
         cmocka_unit_test(one_weight),
         cmocka_unit_test(one_value),
         cmocka_unit_test(out_of_all_proportion),
+        cmocka_unit_test(importance_that_vanishes),
         cmocka_unit_test(nothing_has_no_levels),
         cmocka_unit_test(levels_within_limits),
         cmocka_unit_test(no_more_levels_than_values),
