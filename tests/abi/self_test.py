@@ -87,6 +87,8 @@ def main():
         synchronize(root, copy)
         for path, old, new in replacements:
             replace(copy, path, old, new)
+        if not shutil.which("abidw"):
+            expected = expected - {"abidiff"}
         failed, why = failing(copy, build)
         right = failed == expected
         good = good and right
