@@ -45,9 +45,9 @@ setup() {
     quietly "$folder.log" meson setup "$folder" $reconfigure --werror "$@"
 }
 
-# build FOLDER OPTIONS...
+# build FOLDER OPTIONS...: of the tests only what then runs is built.
 build() {
-    setup "$@" -Dtests=enabled -Doptimization=2 && quietly "$1.log" ninja -C "$1"
+    setup "$@" -Dtests=enabled -Doptimization=2 && quietly "$1.log" ninja -C "$1" examples/nq/nq
 }
 
 # chosen FOLDER: names of the tests to run.
@@ -68,7 +68,7 @@ run_tests() {
     shift 2
     names=$(chosen "$folder")
     [ -n "$names" ] || return 1
-    quietly "$tests_log" meson test -C "$folder" --no-rebuild --print-errorlogs \
+    quietly "$tests_log" meson test -C "$folder" --print-errorlogs \
         --timeout-multiplier 20 "$@" $names || return 1
     sed -n 's/^Ok: */  tests passed: /p' "$tests_log"
 }

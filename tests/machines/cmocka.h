@@ -72,6 +72,7 @@ static inline int cmocka_inside(uintmax_t a, uintmax_t low, uintmax_t high)
 #define assert_string_equal(a, b)     CMOCKA_CHECK(strcmp(a, b) == 0, #a " is " #b)
 #define assert_string_not_equal(a, b) CMOCKA_CHECK(strcmp(a, b) != 0, #a " is not " #b)
 #define assert_memory_equal(a, b, n)  CMOCKA_CHECK(memcmp(a, b, n) == 0, #a " holds " #b)
+#define assert_memory_not_equal(a, b, n) CMOCKA_CHECK(memcmp(a, b, n) != 0, #a " differs from " #b)
 #define assert_in_range(a, low, high)                                                              \
     cmocka_check(cmocka_inside((uintmax_t)(a), (uintmax_t)(low), (uintmax_t)(high)),               \
                  #a " in " #low " to " #high, __FILE__, __LINE__)
