@@ -179,7 +179,7 @@ static int spool(int stream, const char *label, fault *f)
 
 static bool open_descriptor(file_view *view, int descriptor, const char *label, fault *f)
 {
-    struct stat status;
+    struct stat status = {0};
     if (fstat(descriptor, &status) != 0)
         return fault_errno(f, label, "cannot be examined");
     if (S_ISDIR(status.st_mode))

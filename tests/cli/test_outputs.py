@@ -180,7 +180,8 @@ def check_size_limits(nq):
     nq.run("compress", "m.safetensors", *STEP)
     size = len(nq.read("m.nq"))
     os.rename(nq.path("m.nq"), nq.path("good.nq"))
-    for limit in (0, 1, 100, size // 2, size - 1):
+    # The thread sanitizer writes a byte of its own before the program begins, and ends it at 0.
+    for limit in ((1,) if nq.sanitized else (0, 1)) + (100, size // 2, size - 1):
         limited = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))}
         nq.run("compress", "m.safetensors", *STEP, expected=3, **limited)
         nq.run("decompress", "good.nq", "-o", "x.safetensors", expected=3, **limited)

@@ -547,7 +547,7 @@ static void names_are_copied(void **state)
     nq_plan_options o = options_of(0);
     nq_plan *plan;
     assert_int_equal(nq_plan_create(&plan, NULL, &o), NQ_OK);
-    char name[16];
+    char name[16] = "";
     nq_tensor t = make(name, NQ_F32, weights[0]);
     t.dims[0] = 5;
     for (int i = 0; i < 3000; i++) {
