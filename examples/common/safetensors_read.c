@@ -354,7 +354,7 @@ static bool parse(parser *p)
     const uint8_t *header = p->file->view.bytes + LENGTH_BYTES;
     if (!check_length(p, &header_bytes))
         return false;
-    p->file->texts = p->texts = malloc((size_t)header_bytes);
+    p->file->texts = p->texts = malloc((size_t)header_bytes + 1); /* some systems give none for 0 */
     if (!p->texts)
         return fault_memory(p->f, p->label);
     p->data = header + header_bytes;
