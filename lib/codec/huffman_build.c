@@ -148,14 +148,14 @@ static void extend_entries(nqi_huffman_code *code)
 
 /* ---- Codes --------------------------------------------------------------------------------- */
 
-static bool run4(nqi_huffman_lane *lanes, const nqi_huffman_code *code, size_t n)
+static bool run4(nqi_huffman_lane *lanes, const nqi_huffman_code *code, size_t n, uintptr_t place)
 {
-    return nqi_huffman_run4_loop(lanes, code, n);
+    return nqi_huffman_run4_loop(lanes, code, n, place);
 }
 
-static bool run1(nqi_huffman_lane *lanes, const nqi_huffman_code *code, size_t n)
+static bool run1(nqi_huffman_lane *lanes, const nqi_huffman_code *code, size_t n, uintptr_t place)
 {
-    return nqi_huffman_run1_loop(lanes, code, n);
+    return nqi_huffman_run1_loop(lanes, code, n, place);
 }
 
 static const nqi_huffman_kernels *choose(uint64_t cpu)

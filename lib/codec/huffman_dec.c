@@ -69,13 +69,6 @@ static const uint8_t *take(nqi_huffman_block *block, unsigned i, size_t n_bytes)
     return bytes;
 }
 
-/* Has the place for a piece on its way into the cache while the streams are decoded. */
-static void fetch_ahead(const void *place, size_t n_bytes)
-{
-    for (size_t i = 0; i < n_bytes; i += 64)
-        NQI_PREFETCH((const uint8_t *)place + i);
-}
-
 /* Symbols that take no bits are filled in: a file need not have a byte for thousands of them. */
 static nq_status symbols_u16(nqi_huffman_block *block, uint16_t *out, size_t n)
 {
@@ -87,8 +80,7 @@ static nq_status symbols_u16(nqi_huffman_block *block, uint16_t *out, size_t n)
     }
     if (nqi_huffman_is_small(code))
         return nqi_huffman_decode_small(block, out, NULL, n);
-    fetch_ahead(out, n * sizeof *out);
-    NQI_TRY(nqi_huffman_decode_piece(block, n));
+    NQI_TRY(nqi_huffman_decode_piece(block, n, out));
     for (unsigned s = 0; s < block->n_streams; s++) {
         const size_t first = nqi_huffman_share_begin(n, block->n_streams, s);
         const size_t count = nqi_huffman_share_begin(n, block->n_streams, s + 1) - first;
@@ -114,8 +106,7 @@ static nq_status symbols_u8(nqi_huffman_block *block, uint8_t *out, size_t n)
     if (nqi_huffman_is_small(code))
         return nqi_huffman_decode_small(block, NULL, out, n);
     assert(code->symbol_log2 == 0);
-    fetch_ahead(out, n);
-    NQI_TRY(nqi_huffman_decode_piece(block, n));
+    NQI_TRY(nqi_huffman_decode_piece(block, n, out));
     for (unsigned s = 0; s < block->n_streams; s++) {
         const size_t first = nqi_huffman_share_begin(n, block->n_streams, s);
         const size_t count = nqi_huffman_share_begin(n, block->n_streams, s + 1) - first;

@@ -52,10 +52,16 @@ typedef struct nqi_huffman_lane {
     uint8_t *out;
 } nqi_huffman_lane;
 
+/* Bytes of the place that symbols go to in the end that four streams fetch into the cache a round:
+ * some more than a round brings. */
+#define NQI_HUFFMAN_FETCH 128u
+
 /* Runs n rounds over `lanes`, four of them or one; false if an escape was followed by no symbol.
  * For each lane, n rounds' input and eight bytes behind it can be read, n rounds' output and a
- * store behind it written. */
-typedef bool (*nqi_huffman_run_fn)(nqi_huffman_lane *lanes, const nqi_huffman_code *code, size_t n);
+ * store behind it written. Cache lines from the address `place` on are fetched by the way; all at
+ * once they would keep the streams waiting. */
+typedef bool (*nqi_huffman_run_fn)(nqi_huffman_lane *lanes, const nqi_huffman_code *code, size_t n,
+                                   uintptr_t place);
 
 typedef struct nqi_huffman_kernels {
     nqi_huffman_run_fn run4;
@@ -127,6 +133,7 @@ typedef struct nqi_huffman_block {
     size_t n_indices;
     const uint8_t *low; /* the next piece's low bits */
     unsigned n_streams;
+    uintptr_t place; /* that is fetched next: see nqi_huffman_run_fn */
     uint8_t *scratch;
     size_t stride;
     nqi_huffman_stream streams[NQI_HUFFMAN_STREAMS];
@@ -141,8 +148,9 @@ static inline const nqi_huffman_code *nqi_huffman_code_of(const nqi_huffman_bloc
     return (const nqi_huffman_code *)(const void *)block->head.code;
 }
 
-/* Decodes a piece of n symbols into the scratch, each stream's share to the front of its part. */
-nq_status nqi_huffman_decode_piece(nqi_huffman_block *block, size_t n);
+/* Sees to it that a piece of n symbols is in the scratch, each stream's share in its part. They
+ * will go to `place`, which is fetched into the cache meanwhile. */
+nq_status nqi_huffman_decode_piece(nqi_huffman_block *block, size_t n, const void *place);
 
 /* The same for a small code, without a scratch: one of the two places is NULL. */
 nq_status nqi_huffman_decode_small(nqi_huffman_block *block, uint16_t *u16, uint8_t *u8, size_t n);

@@ -249,67 +249,48 @@ NQI_INLINE void put(bitwriter *w, codeword c)
 {
     w->bits |= (c >> 8) << w->n_bits;
     w->n_bits += c & 0xff;
-}
-
-NQI_INLINE void put_one(bitwriter *w, codeword c)
-{
-    put(w, c);
     flush(w);
 }
 
-/* Codewords of at most 11 bits: five between two flushes. */
-static void put_short(bitwriter *writer, const huffman_encoder *e, const uint16_t *indices,
-                      size_t n)
+/* Four codewords, joined to one beforehand where that has 56 bits at most, so that the writer waits
+ * for one of them only. */
+NQI_INLINE void put_four(bitwriter *w, codeword a, codeword b, codeword c, codeword d)
 {
-    bitwriter w = *writer;
-    const codeword *codewords = e->codewords;
-    for (; n >= 5; n -= 5, indices += 5) {
-        for (unsigned k = 0; k < 5; k++)
-            put(&w, codewords[indices[k]]);
-        flush(&w);
+    static_assert(4 * MOST_BITS <= 0xff, "the lowest byte of a sum is the sum of lengths");
+    const unsigned n_bits = (a + b + c + d) & 0xff;
+    if (NQI_LIKELY(n_bits <= 56)) {
+        const uint64_t ab = a >> 8 | (b >> 8) << (a & 63);
+        const uint64_t cd = c >> 8 | (d >> 8) << (c & 63);
+        w->bits |= (ab | cd << ((a + b) & 63)) << w->n_bits;
+        w->n_bits += n_bits;
+        flush(w);
+    } else {
+        put(w, a);
+        put(w, b);
+        put(w, c);
+        put(w, d);
     }
-    for (; n > 0; n--, indices++)
-        put_one(&w, codewords[*indices]);
-    *writer = w;
 }
 
-/* Codewords that may be long: four between two flushes where they have 56 bits at most. */
-NQI_INLINE void put_any(bitwriter *writer, const huffman_encoder *e, const uint16_t *indices,
-                        size_t n, unsigned low_bits)
+NQI_INLINE void put_shifted(bitwriter *writer, const huffman_encoder *e, const uint16_t *indices,
+                            size_t n, unsigned low_bits)
 {
     bitwriter w = *writer;
     const codeword *codewords = e->codewords;
-    for (; n >= 4; n -= 4, indices += 4) {
-        const codeword a = codewords[indices[0] >> low_bits];
-        const codeword b = codewords[indices[1] >> low_bits];
-        const codeword c = codewords[indices[2] >> low_bits];
-        const codeword d = codewords[indices[3] >> low_bits];
-        const bool fits = (a & 0xff) + (b & 0xff) + (c & 0xff) + (d & 0xff) <= 56;
-        if (NQI_LIKELY(fits)) {
-            put(&w, a);
-            put(&w, b);
-            put(&w, c);
-            put_one(&w, d);
-        } else {
-            put_one(&w, a);
-            put_one(&w, b);
-            put_one(&w, c);
-            put_one(&w, d);
-        }
-    }
+    for (; n >= 4; n -= 4, indices += 4)
+        put_four(&w, codewords[indices[0] >> low_bits], codewords[indices[1] >> low_bits],
+                 codewords[indices[2] >> low_bits], codewords[indices[3] >> low_bits]);
     for (; n > 0; n--, indices++)
-        put_one(&w, codewords[*indices >> low_bits]);
+        put(&w, codewords[*indices >> low_bits]);
     *writer = w;
 }
 
 static void put_share(bitwriter *w, const huffman_encoder *e, const uint16_t *indices, size_t n)
 {
-    if (e->low_bits > 0)
-        put_any(w, e, indices, n, e->low_bits);
-    else if (e->longest > 11)
-        put_any(w, e, indices, n, 0);
+    if (e->low_bits == 0)
+        put_shifted(w, e, indices, n, 0);
     else
-        put_short(w, e, indices, n);
+        put_shifted(w, e, indices, n, e->low_bits);
 }
 
 /* A stream from its first symbol to its last, behind which words may be written up to `end`. */

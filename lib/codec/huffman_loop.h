@@ -48,7 +48,7 @@ NQI_INLINE bool nqi_huffman_look_up_last(nqi_huffman_lane *lane, const nqi_huffm
 }
 
 NQI_INLINE bool nqi_huffman_run4_loop(nqi_huffman_lane *lanes, const nqi_huffman_code *code,
-                                      size_t n)
+                                      size_t n, uintptr_t place)
 {
     const nqi_huffman_large *large = code->large;
     nqi_huffman_lane a = lanes[0], b = lanes[1], c = lanes[2], d = lanes[3];
@@ -57,6 +57,9 @@ NQI_INLINE bool nqi_huffman_run4_loop(nqi_huffman_lane *lanes, const nqi_huffman
         nqi_huffman_refill(&b);
         nqi_huffman_refill(&c);
         nqi_huffman_refill(&d);
+        NQI_PREFETCH((const void *)place);
+        NQI_PREFETCH((const void *)(place + NQI_HUFFMAN_FETCH / 2));
+        place += NQI_HUFFMAN_FETCH;
         for (unsigned i = 0; i + 1 < NQI_HUFFMAN_LOOKUPS; i++) {
             (void)nqi_huffman_look_up(&a, large);
             (void)nqi_huffman_look_up(&b, large);
@@ -77,10 +80,11 @@ NQI_INLINE bool nqi_huffman_run4_loop(nqi_huffman_lane *lanes, const nqi_huffman
 }
 
 NQI_INLINE bool nqi_huffman_run1_loop(nqi_huffman_lane *lanes, const nqi_huffman_code *code,
-                                      size_t n)
+                                      size_t n, uintptr_t place)
 {
     const nqi_huffman_large *large = code->large;
     nqi_huffman_lane a = lanes[0];
+    (void)place;
     for (; n > 0; n--) {
         nqi_huffman_refill(&a);
         for (unsigned i = 0; i + 1 < NQI_HUFFMAN_LOOKUPS; i++)

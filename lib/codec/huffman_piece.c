@@ -61,8 +61,9 @@ static nq_status run(nqi_huffman_block *block, const group *g, size_t rounds)
                                       .bits = stream->bits,
                                       .out = part_of(block, g->first + i) + stream->fill};
     }
-    if (!kernel(lanes, code, rounds))
+    if (!kernel(lanes, code, rounds, block->place))
         return NQ_E_CORRUPT;
+    block->place += g->n == 1 ? 0 : NQI_HUFFMAN_FETCH * rounds;
     for (unsigned i = 0; i < g->n; i++) {
         nqi_huffman_stream *stream = &block->streams[g->first + i];
         const size_t fill = (size_t)(lanes[i].out - part_of(block, g->first + i));
@@ -159,7 +160,7 @@ static nq_status fill_parts(nqi_huffman_block *block, group *g)
     return NQ_OK;
 }
 
-nq_status nqi_huffman_decode_piece(nqi_huffman_block *block, size_t n)
+nq_status nqi_huffman_decode_piece(nqi_huffman_block *block, size_t n, const void *place)
 {
     const unsigned symbol_log2 = nqi_huffman_code_of(block)->symbol_log2;
     group g = {.n = block->n_streams};
@@ -172,6 +173,7 @@ nq_status nqi_huffman_decode_piece(nqi_huffman_block *block, size_t n)
     }
     if (is_there)
         return NQ_OK;
+    block->place = (uintptr_t)place;
     make_room(block);
     return fill_parts(block, &g);
 }

@@ -8,15 +8,17 @@
 #if NQI_X86
 
 NQI_TARGET("bmi,bmi2,lzcnt")
-static bool run4_bmi2(nqi_huffman_lane *lanes, const nqi_huffman_code *code, size_t n)
+static bool run4_bmi2(nqi_huffman_lane *lanes, const nqi_huffman_code *code, size_t n,
+                      uintptr_t place)
 {
-    return nqi_huffman_run4_loop(lanes, code, n);
+    return nqi_huffman_run4_loop(lanes, code, n, place);
 }
 
 NQI_TARGET("bmi,bmi2,lzcnt")
-static bool run1_bmi2(nqi_huffman_lane *lanes, const nqi_huffman_code *code, size_t n)
+static bool run1_bmi2(nqi_huffman_lane *lanes, const nqi_huffman_code *code, size_t n,
+                      uintptr_t place)
 {
-    return nqi_huffman_run1_loop(lanes, code, n);
+    return nqi_huffman_run1_loop(lanes, code, n, place);
 }
 
 const nqi_huffman_kernels *nqi_huffman_kernels_x86(uint64_t cpu)
