@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds libnq for other machines and runs it under qemu.
+# Builds libnq for other machines and runs it under qemu (i386 on this machine, if it is an x86-64).
 #
 #     sh tests/machines.sh [--all] [MACHINE...]
 #

@@ -181,12 +181,15 @@ static void describe(nqi_huffman_code *code, const nqi_huffman_shape *shape, uin
     nqi_huffman_first_codes(code->first_code, shape->n_of_length);
     memset(code->n_long, 0, sizeof code->n_long);
     memset(code->long_begin, 0, sizeof code->long_begin);
+    memset(code->end_code, 0, sizeof code->end_code);
     uint32_t begin = 0;
     for (unsigned i = code->table_bits + 1; i <= shape->longest; i++) {
         const bool is_escape = shape->has_escape && shape->escape_length == i;
         code->n_long[i] = shape->n_of_length[i] - is_escape;
         code->long_begin[i] = begin;
         begin += code->n_long[i];
+        code->end_code[i] = (code->first_code[i] + shape->n_of_length[i])
+                            << (NQI_HUFFMAN_MAX_LENGTH - i);
     }
     code->escape_length = shape->escape_length;
     code->escape_code = 0;

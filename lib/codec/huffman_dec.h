@@ -91,6 +91,7 @@ struct nqi_huffman_code {
     unsigned escape_length;
     uint32_t escape_code; /* as it lies in the stream */
     uint32_t first_code[NQI_HUFFMAN_MAX_LENGTH + 1];
+    uint32_t end_code[NQI_HUFFMAN_MAX_LENGTH + 1]; /* after the last one, as 24 bits */
     uint32_t n_long[NQI_HUFFMAN_MAX_LENGTH + 1];     /* the escape not among them */
     uint32_t long_begin[NQI_HUFFMAN_MAX_LENGTH + 1]; /* in long_symbols */
 };

@@ -15,7 +15,7 @@ static uint32_t reverse24(uint32_t word)
     return (word & 0xff) << 16 | (word & 0xff00) | word >> 16;
 }
 
-/* A complete code has a codeword for all bits, so the last lines are never reached. */
+/* A complete code has a codeword for all bits, so that there is a symbol. */
 unsigned nqi_huffman_slow(uint32_t *symbol, const nqi_huffman_code *code, uint64_t bits)
 {
     const uint64_t escape_mask = (UINT64_C(1) << code->escape_length) - 1;
@@ -24,15 +24,13 @@ unsigned nqi_huffman_slow(uint32_t *symbol, const nqi_huffman_code *code, uint64
         return code->escape_length + code->raw_bits;
     }
     const uint32_t word = reverse24((uint32_t)bits & 0xffffff);
-    for (unsigned length = code->table_bits + 1; length <= code->longest; length++) {
-        const uint32_t nth = (word >> (NQI_HUFFMAN_MAX_LENGTH - length)) - code->first_code[length];
-        if (nth < code->n_long[length]) {
-            *symbol = code->long_symbols[code->long_begin[length] + nth];
-            return length;
-        }
-    }
-    *symbol = UINT32_MAX;
-    return code->longest;
+    unsigned length = code->table_bits + 1;
+    for (unsigned i = code->table_bits + 1; i < code->longest; i++) /* no branch to be guessed */
+        length += word >= code->end_code[i];
+    const uint32_t nth = (word >> (NQI_HUFFMAN_MAX_LENGTH - length)) - code->first_code[length];
+    *symbol = nth < code->n_long[length] ? code->long_symbols[code->long_begin[length] + nth]
+                                         : UINT32_MAX;
+    return length;
 }
 
 bool nqi_huffman_pass_slow(nqi_huffman_lane *lane, const nqi_huffman_code *code)
