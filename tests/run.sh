@@ -4,7 +4,8 @@
 #     sh tests/run.sh
 #
 # 1. Installs what is missing (as root; otherwise prints the one command to run).
-# 2. Builds with gcc, and with clang where there is one, warnings being errors, and runs the tests.
+# 2. Builds with gcc, and with clang where there is one, warnings being errors, and runs the tests (the
+#    slow ones with the first of them).
 # 3. Builds `nq` with each compiler at -O0 and -O3 and holds their files against each other, byte by
 #    byte, with 1, 2 and 5 threads.
 #
@@ -66,13 +67,14 @@ count() {
     skipped=$((skipped + $(sed -n 's/^Skipped: *//p' "$1" | awk '{n += $1} END {print n + 0}')))
 }
 
+suites=
 for compiler in $NQ_COMPILERS; do
     folder=build-check/$compiler
     echo "== $compiler: build and test"
     configure "$folder" "$compiler" -Dtests=enabled
     build "$folder"
     status=0
-    meson test -C "$folder" --no-rebuild --print-errorlogs </dev/null >"$folder.tests" 2>&1 || status=$?
+    meson test -C "$folder" --no-rebuild --print-errorlogs $suites </dev/null >"$folder.tests" 2>&1 || status=$?
     cat "$folder.tests"
     before=$((passed + failed))
     count "$folder.tests"
@@ -80,6 +82,7 @@ for compiler in $NQ_COMPILERS; do
         echo "$compiler: the tests could not be run" >&2
         exit 1
     fi
+    suites="--no-suite slow"
 done
 
 programs=
