@@ -386,7 +386,7 @@ static void test_new_levels(void **state)
     assert_int_equal(nq_file_set_levels(f.bytes, f.n, NULL, 0, levels, n, NULL), NQ_OK);
     decode_all(after, &f, 1);
     for (size_t i = 0; i < N; i++)
-        assert_true(after[i] == 2 * before[i] + 1);
+        assert_true(after[i] == (float)(2 * before[i] + 1));
     free(f.bytes);
 }
 

@@ -230,13 +230,15 @@ static void test_range(void **state)
     float *w = make_weights(N, 3, 4);
     nq_plan_options o = options_of(NQ_METHOD_UNIFORM, NQ_TARGET_FILE_BYTES, 1000);
     nq_plan *plan = make_plan(&o);
-    double finest, coarsest, largest = 0;
+    double finest, coarsest;
+    float largest = 0;
     add(plan, "w", w, NULL, N);
     nqi_sample *s = make_sample(plan, true);
     nqi_sample_range(&finest, &coarsest, s);
     for (size_t i = 0; i < N; i++)
-        largest = fmax(largest, fabs((double)w[i]));
-    assert_true(exp2(coarsest) >= 2 * largest && exp2(coarsest) <= 4.001 * largest);
+        largest = fabsf(w[i]) > largest ? fabsf(w[i]) : largest;
+    assert_true(exp2(coarsest) >= 2 * (double)largest &&
+                exp2(coarsest) <= 4.001 * (double)largest);
     assert_true(coarsest - finest == 60);
     assert_int_equal(quantize(w, NULL, N, exp2(coarsest)).n_levels, 1);
     nqi_sample_destroy(s);
